@@ -1,0 +1,1 @@
+"""Grade PyTorch models against architecture constraints."""

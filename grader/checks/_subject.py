@@ -1,0 +1,101 @@
+"""What a check is given: the graph, what was observed of it, and the experiments that it may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from grader.facts import Facts, Leaf, Operand, Step
+from grader.finding import Span
+from grader.graph import Graph, Mode
+from grader.protocol import TrainingReport
+
+Replacement = Literal["identity", "fixed-statistics", "zeros"]
+MODES: tuple[Mode, ...] = ("eval", "train")
+
+
+class Experiments(Protocol):
+    """What the trusted side can find out by running the graph with learned tensors replaced by random ones."""
+
+    def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        """Tell whether the prediction changes when these nodes, by index, are replaced all at once."""
+
+    def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
+        """Tell how the prediction depends on maps at these edges: on their means over all positions alone, or more."""
+
+    def varies(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
+        """Tell whether the operand of a node, by its id, holds different numbers along these of its axes."""
+
+    def carried(self, mode: Mode, route: Route) -> bool:
+        """Tell whether weights that were multiplied in differ along the axes that a later node sums."""
+
+    def follows_input(self, mode: Mode) -> bool:
+        """Tell whether the prediction differs between images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A map on its way into a node that makes no map of it."""
+
+    step: Step
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """`pooled`: nothing but the means gets through; `culprits`: the edges where more does; `used`: the means matter."""
+
+    pooled: bool
+    used: bool
+    culprits: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A product by hand: `source` multiplies by the operand `weight`, and `sink` sums `summed` over `axes`.
+
+    `through` holds, for each node in between, the operand that carries the product.
+    """
+
+    source: int
+    weight: int
+    through: Mapping[int, int]
+    sink: int
+    summed: int
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One submission, as the checks see it."""
+
+    graph: Graph
+    facts: Mapping[Mode, Facts]
+    leaves: Mapping[int, Leaf]
+    experiments: Experiments
+    input_shape: tuple[int, int, int]
+    classes: int
+    training: TrainingReport | None = None
+
+    def steps(self) -> Iterator[tuple[Facts, Step]]:
+        """Yield every node of both programs that the output may depend on."""
+        for mode in MODES:
+            facts = self.facts[mode]
+            for step in facts.steps:
+                if step.index in facts.live:
+                    yield facts, step
+
+    def unused(self, *types: str) -> tuple[tuple[str, Span | None], ...]:
+        """Return paths and places of registered modules of these torch.nn classes that never ran."""
+        names = {f"torch.nn.{name}" for name in types}
+        return tuple((module.path, module.span) for module in self.graph.modules if module.type in names and not module.calls)
+
+
+def span_of(step: Step | None) -> Span | None:
+    return step.node.span if step is not None else None
+
+
+def times(shape: Sequence[int]) -> str:
+    """Return a shape as one says it: 16×7×7."""
+    return "×".join(str(extent) for extent in shape)

@@ -1,0 +1,131 @@
+"""The model drops activations at random while it trains.
+
+Dropout keeps a network from relying on single activations. The check looks at what runs: a live dropout with a
+probability between 0 and 1 must act in training mode and have an effect on the prediction. All of torch's forms count
+(`Dropout`, `Dropout2d`, `AlphaDropout`, their functions). A layer that is registered and never called, a probability
+of 0, a result that is thrown away, and random masks written by hand do not.
+
+A dropout that still acts in evaluation mode passes with a warning, because it makes predictions random.
+
+## Examples
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+        self.drop = nn.Dropout(0.1)
+
+    def forward(self, x):
+        return self.drop(self.conv(x)).mean((2, 3))
+```
+
+`F.dropout` does not know whether the model is training:
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+
+    def forward(self, x):
+        return F.dropout(self.conv(x), 0.1).mean((2, 3))  # warning: dropout still acts in evaluation mode
+```
+
+A probability of 0 drops nothing:
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+        self.drop = nn.Dropout(0)
+
+    def forward(self, x):
+        return self.drop(self.conv(x)).mean((2, 3))  # error: dropout with p=0 drops nothing
+```
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from grader.checks._subject import Subject, span_of
+from grader.facts import Facts, Step
+from grader.finding import CheckResult, Finding, Span
+
+ID = "dropout"
+WHY = "Dropout keeps a network from leaning on single activations, so that it does as well on new images as on old ones."
+FIX = "Put nn.Dropout(0.05) after an activation and call it in forward."
+LAYERS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """This check has no options."""
+
+
+def check(subject: Subject, options: Options) -> CheckResult:
+    facts = subject.facts["train"]
+    running = [step for step in facts.steps if step.kind == "dropout"]
+    acting = [step for step in running if step.index in facts.live and step.from_input and acts(step)]
+    if not acting or not subject.experiments.matters("train", {step.index: "identity" for step in acting}):
+        message, span, fix = fault(subject, running, acting)
+        return CheckResult(ID, "fail", message, (Finding(ID, "error", message, WHY, fix, span),), measured=0)
+    rates = sorted({float(step.argument("p")) for step in acting})
+    shown = f"p = {rates[0]:g}" if len(rates) == 1 else f"p from {rates[0]:g} to {rates[-1]:g}"
+    count = len(acting)
+    message = f"{count} live dropout{'s' if count > 1 else ''}, {shown}"
+    return CheckResult(ID, "pass", message, tuple(still_on(subject.facts["eval"])), measured=count)
+
+
+def acts(step: Step) -> bool:
+    """Tell whether a dropout drops something, but not everything."""
+    rate = step.argument("p")
+    return bool(step.argument("training")) and isinstance(rate, (int, float)) and 0 < rate < 1
+
+
+def still_on(facts: Facts) -> list[Finding]:
+    """Return a warning for a dropout that acts in evaluation mode."""
+    acting = [step for step in facts.live_steps("dropout") if step.from_input and acts(step)]
+    if not acting:
+        return []
+    return [
+        Finding(
+            ID,
+            "warning",
+            "dropout still acts in evaluation mode",
+            "The same image then gets another prediction each time, and accuracy is lower than it could be.",
+            "Use nn.Dropout, or pass training=self.training to the function.",
+            span_of(acting[0]),
+        )
+    ]
+
+
+def fault(subject: Subject, running: list[Step], acting: list[Step]) -> tuple[str, Span | None, str]:
+    """Return the headline, the place and the way out, for the nearest thing to a dropout that was seen."""
+    if acting:
+        return "dropout has no effect on the prediction", span_of(acting[0]), "Let its result reach the output."
+    idle = [step for step in running if not acts(step)]
+    if idle:
+        return _idle(idle[0])
+    if running:
+        return "dropout runs, but its result is not used", span_of(running[0]), "Use what it returns: x = self.drop(x)."
+    unused = subject.unused(*LAYERS)
+    if unused:
+        path, span = unused[0]
+        return f"dropout is registered as '{path}', but never called", span, f"Call self.{path} in forward."
+    by_hand = subject.facts["train"].live_steps("random")
+    if by_hand:
+        message = f"no dropout: {by_hand[0].short} draws random numbers by hand"
+        return message, span_of(by_hand[0]), "Use nn.Dropout(0.05): it scales what it keeps, and rests in evaluation mode."
+    return "no dropout", subject.graph.span, FIX
+
+
+def _idle(step: Step) -> tuple[str, Span | None, str]:
+    rate = step.argument("p")
+    if not step.argument("training"):
+        message = "dropout is switched off in training mode"
+        return message, span_of(step), "Pass training=self.training, or use nn.Dropout."
+    if rate == 0:
+        return "dropout with p=0 drops nothing", span_of(step), "Choose a small probability, such as 0.05."
+    return f"dropout with p={rate:g} drops everything", span_of(step), "Choose a small probability, such as 0.05."

@@ -1,0 +1,190 @@
+"""Everything the prediction depends on passes through the mean over the whole map.
+
+Global average pooling turns the last H×W map of every channel into one number, its mean. What the network has found
+then counts wherever it stands, and no weights are tied to positions. The check finds the last maps on every path to
+the prediction and disturbs them: noise whose mean over the map is zero must change nothing, other means must change
+the prediction. It does not matter how the mean is written: adaptive or plain average pooling, `mean`, `sum` and a
+division, `einsum`, in one stage or several.
+
+Max pooling, a window smaller than the map, flattening, picking one position, and pooling a map that is 1×1 already are
+something else.
+
+## Examples
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x):
+        return self.pool(self.conv(x)).flatten(1)
+```
+
+A window of 3×3 on a map of 26×26 leaves an 8×8 map:
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+        self.fc = nn.Linear(640, 10)
+
+    def forward(self, x):
+        x = F.avg_pool2d(self.conv(x), 3)
+        return self.fc(x.flatten(1))  # error: no global average pooling: flatten keeps all 8×8 positions apart
+```
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+
+    def forward(self, x):
+        return F.adaptive_max_pool2d(self.conv(x), 1).flatten(1)  # error: max pooling over the 26×26 map is not its mean
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from grader.checks._subject import MODES, Averaging, Edge, Subject, span_of, times
+from grader.facts import Facts, Operand, Step
+from grader.finding import CheckResult, Finding, Span
+
+ID = "global-average-pool"
+WHY = "A mean over the whole map makes the prediction independent of where in the image something stands, without weights."
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """This check has no options."""
+
+
+def check(subject: Subject, options: Options) -> CheckResult:
+    sizes: list[str] = []
+    for mode in MODES:
+        facts = subject.facts[mode]
+        edges = tuple(last_maps(facts))
+        if facts.primary is not None and facts.primary.is_map:
+            shape = times([facts.primary.shape[axis] for axis in facts.primary.axes])
+            return failed(f"no global average pooling: the output still is a {shape} map", subject, facts, None)
+        averaging = subject.experiments.averages(mode, edges) if edges else Averaging(False, False)
+        if not averaging.pooled:
+            return explain(subject, facts, edges, averaging)
+        sizes = [map_size(edge.operand) for edge in edges]
+    shown = " and ".join(dict.fromkeys(sizes))
+    return CheckResult(ID, "pass", f"the mean over the whole {shown} map is all that is used")
+
+
+def last_maps(facts: Facts) -> Iterator[Edge]:
+    """Yield, over all paths, the maps after which no map comes: together they are all that the prediction sees."""
+    stack = [writer for operand in facts.output[:1] for writer in operand.writers]
+    seen: set[int] = set()
+    while stack:
+        index = stack.pop()
+        if index in seen:
+            continue
+        seen.add(index)
+        step = facts.steps[index]
+        for operand in step.operands:
+            if not operand.from_input:
+                continue
+            if operand.is_map:
+                yield Edge(step, operand)
+            else:
+                stack.extend(operand.writers)
+
+
+def map_size(operand: Operand) -> str:
+    return times([operand.shape[axis] for axis in operand.axes])
+
+
+def explain(subject: Subject, facts: Facts, edges: tuple[Edge, ...], averaging: Averaging) -> CheckResult:
+    """Return the failed result with what was found in place of a mean."""
+    if not edges:
+        return failed("no global average pooling: the image does not reach the prediction", subject, facts, None)
+    if not averaging.culprits:
+        return failed("global average pooling has no effect on the prediction", subject, facts, edges[0].step)
+    culprit = max(averaging.culprits, key=lambda edge: edge.step.index)
+    describe = DESCRIPTIONS.get(culprit.step.kind, _other)
+    return failed(describe(culprit), subject, facts, culprit.step, pooled_late(facts, culprit))
+
+
+def failed(
+    message: str, subject: Subject, facts: Facts, step: Step | None, related: tuple[tuple[Span, str], ...] = ()
+) -> CheckResult:
+    """Return the failed result, with the way out for this model."""
+    last = facts.steps[facts.primary.writers[-1]] if facts.primary is not None and facts.primary.writers else None
+    span = span_of(step) or span_of(last) or subject.graph.span
+    fix = f"End with a convolution to {subject.classes} channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."
+    return CheckResult(ID, "fail", message, (Finding(ID, "error", message, WHY, fix, span, related=related),))
+
+
+def pooled_late(facts: Facts, culprit: Edge) -> tuple[tuple[Span, str], ...]:
+    """Return the place of an average pooling that comes after the map has shrunk to 1×1."""
+    late = [
+        step.node.span
+        for step in facts.live_steps("avg-pool")
+        if step.index > culprit.step.index and step.operands and not step.operands[0].is_map
+    ]
+    return tuple((span, "this pooling gets a 1×1 map") for span in late[:1] if span is not None)
+
+
+def _average(edge: Edge) -> str:
+    step, operand = edge.step, edge.operand
+    extents = [operand.shape[axis] for axis in operand.axes]
+    kernel = step.argument("kernel_size")
+    sizes = [kernel] * len(extents) if isinstance(kernel, int) else [item for item in getattr(kernel, "items", ()) if item]
+    if sizes and all(isinstance(size, int) for size in sizes):
+        covered = 1
+        for size, extent in zip(sizes, extents, strict=False):
+            covered *= min(size, extent)
+        total = operand.shape[operand.axes[0]]
+        for extent in extents[1:]:
+            total *= extent
+        return f"average pooling over {times(sizes)} sees {covered} of the {total} positions of the {times(extents)} map"
+    return f"average pooling does not cover the {times(extents)} map evenly"
+
+
+def _flat(edge: Edge) -> str:
+    return f"no global average pooling: {edge.step.short} keeps all {map_size(edge.operand)} positions apart"
+
+
+def _max(edge: Edge) -> str:
+    return f"max pooling over the {map_size(edge.operand)} map is not its mean"
+
+
+def _conv(edge: Edge) -> str:
+    return f"a convolution with learned weights maps the whole {map_size(edge.operand)} map, not its mean"
+
+
+def _index(edge: Edge) -> str:
+    return f"no global average pooling: only part of the {map_size(edge.operand)} map is used"
+
+
+def _dense(edge: Edge) -> str:
+    return f"no global average pooling: {edge.step.short} weights the {map_size(edge.operand)} positions one by one"
+
+
+def _reduce(edge: Edge) -> str:
+    return f"{edge.step.short} over the {map_size(edge.operand)} map is not its mean"
+
+
+def _other(edge: Edge) -> str:
+    return f"no global average pooling: after {edge.step.short} more is left of the {map_size(edge.operand)} map than its mean"
+
+
+DESCRIPTIONS: dict[str, Callable[[Edge], str]] = {
+    "avg-pool": _average,
+    "max-pool": _max,
+    "reshape": _flat,
+    "conv": _conv,
+    "index": _index,
+    "dense": _dense,
+    "reduce": _reduce,
+}

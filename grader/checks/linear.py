@@ -1,0 +1,427 @@
+"""No learned matrix weights the input position by position.
+
+A linear layer gives every input a weight of its own. After flattening, the network learns where things stand instead of
+what they are, and most parameters sit in that one layer. The check finds products with learned weights however they are
+written: `nn.Linear`, `F.linear`, `matmul`, `@`, `addmm`, `einsum`, `bilinear`, a product and a sum by hand, a recurrent
+or attention layer, and a convolution that maps a whole map, or a flattened one, to 1×1. Exactly one side must depend on
+the input: products among weights (spectral normalisation) and among activations are not linear layers. A linear layer
+inside a squeeze-and-excitation block is still one.
+
+A 1×1 convolution on a map of 1×1 computes what a linear layer computes. By default that is a note.
+
+## Options
+
+- `pointwise`: `allow`, `note` (default) or `forbid` a 1×1 convolution on a 1×1 map.
+- `expect`: `absent` (default), or `present` for a course that asks for a linear layer.
+
+## Examples
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3))
+```
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 16, 3)
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).mean((2, 3)))  # error: a linear layer (16 × 10 weights) makes the prediction
+```
+
+A convolution as large as the map is a linear layer in disguise:
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 28)
+
+    def forward(self, x):
+        return self.conv(x).flatten(1)  # error: a convolution as large as its 28×28 map is a linear layer
+```
+
+```python
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 16, 3)
+        self.last = nn.Conv2d(16, 10, 1)
+
+    def forward(self, x):
+        x = F.adaptive_avg_pool2d(self.conv(x), 1)
+        return self.last(x).flatten(1)  # note: a 1×1 convolution on a 1×1 map computes what a linear layer computes
+```
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from grader.checks._subject import MODES, Route, Subject, span_of, times
+from grader.facts import Facts, Operand, Step, integers
+from grader.finding import CheckResult, Finding, Span
+from grader.graph import Items
+
+ID = "linear"
+LAYERS = ("Linear", "LazyLinear", "Bilinear")
+CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad"))
+SUMS = frozenset(("sum", "mean", "nansum", "nanmean"))
+PRODUCTS = frozenset(("mul", "multiply", "div", "divide", "true_divide", "__rdiv__", "__rtruediv__", "__rmul__"))
+OFFSETS = frozenset(("add", "sub", "subtract", "__rsub__", "rsub", "__radd__"))
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`pointwise`: what a 1×1 convolution on a 1×1 map is; `expect`: whether a linear layer must be absent or present."""
+
+    pointwise: Literal["allow", "note", "forbid"] = "note"
+    expect: Literal["absent", "present"] = "absent"
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A linear layer that was found: where, what to call it, and its weights."""
+
+    facts: Facts
+    step: Step
+    message: str
+    label: str = ""
+    size: int = 0
+
+
+def check(subject: Subject, options: Options) -> CheckResult:
+    seen = [dense for mode in MODES for dense in search(subject, subject.facts[mode])]
+    found = [dense for dense in seen if matters(subject, dense)]
+    pointwise = [dense for mode in MODES for dense in pointwise_convolutions(subject, subject.facts[mode])]
+    if options.pointwise == "forbid":
+        found += pointwise
+    if options.expect == "present":
+        return present(subject, found)
+    findings = _distinct([finding(subject, dense) for dense in found])
+    if options.pointwise == "note":
+        findings += _distinct([note(dense) for dense in pointwise])
+    findings += _distinct([without_effect(dense) for dense in seen if dense not in found])
+    findings += [unused(path, span) for path, span in subject.unused(*LAYERS)]
+    errors = [item for item in findings if item.level == "error"]
+    if errors:
+        return CheckResult(ID, "fail", errors[0].message, tuple(findings))
+    return CheckResult(ID, "pass", "no linear layer between the image and the prediction", tuple(findings))
+
+
+def present(subject: Subject, found: list[Dense]) -> CheckResult:
+    """Return the result for a course that asks for a linear layer."""
+    if found:
+        return CheckResult(ID, "pass", found[0].message)
+    message = "no linear layer makes the prediction"
+    why = "These rules ask for a linear layer."
+    item = Finding(ID, "error", message, why, "Flatten the last map and apply nn.Linear.", subject.graph.span)
+    return CheckResult(ID, "fail", message, (item,))
+
+
+def search(subject: Subject, facts: Facts) -> Iterator[Dense]:
+    """Yield the live linear layers of one program."""
+    for step in facts.steps:
+        if step.index not in facts.live or not step.from_input:
+            continue
+        dense = FINDERS[step.kind](subject, facts, step) if step.kind in FINDERS else None
+        if dense is None:
+            dense = by_hand(subject, facts, step)
+        if dense is not None:
+            yield dense
+
+
+def matters(subject: Subject, dense: Dense) -> bool:
+    """Tell whether a linear layer has an effect on the prediction."""
+    return subject.experiments.matters(dense.facts.mode, {dense.step.index: "zeros"})
+
+
+def product(subject: Subject, facts: Facts, step: Step) -> Dense | None:
+    """Find a matrix product of an activation and weights that differ along the axes that are summed."""
+    weights = [operand for operand in factors(step) if not operand.from_input]
+    if len(factors(step)) - len(weights) != 1 or not weights:
+        return None
+    weight = max(weights, key=lambda operand: operand.size)
+    axes = summed_axes(step, weight)
+    if math.prod(weight.shape[axis] for axis in axes) <= 1:
+        return None
+    if not subject.experiments.varies(facts.mode, step.index, weight.id, axes):
+        return None
+    shape = times_spaced(weight, axes)
+    message = f"a linear layer ({shape} weights) makes the prediction"
+    return Dense(facts, step, message, f"{shape} weights applied here", weight.size)
+
+
+def factors(step: Step) -> list[Operand]:
+    """Return the operands that are multiplied: a bias is none."""
+    bias = step.operand("bias")
+    return [operand for operand in step.operands if bias is None or operand.id != bias.id]
+
+
+def summed_axes(step: Step, weight: Operand) -> tuple[int, ...]:
+    """Return the axes of the weights over which a product sums."""
+    count = len(weight.shape)
+    every = tuple(range(count))
+    if step.short in ("linear", "bilinear"):
+        return every[1:] if count > 1 else every
+    if step.short == "einsum":
+        return _einsum_axes(step, weight)
+    if step.short == "tensordot":
+        return _tensordot_axes(step, weight)
+    if step.short in ("outer", "addr"):
+        return ()
+    if count == 1:
+        return every
+    left = step.operand("input")
+    return (count - 1,) if (left is not None and left.id == weight.id) or step.short == "inner" else (count - 2,)
+
+
+def _einsum_axes(step: Step, weight: Operand) -> tuple[int, ...]:
+    equation = step.node.args[0] if step.node.args else ""
+    every = tuple(range(len(weight.shape)))
+    if not isinstance(equation, str) or "." in equation:
+        return every
+    left, _, right = equation.replace(" ", "").partition("->")
+    labels = left.split(",")
+    place = [operand.id for operand in step.operands].index(weight.id)
+    if place >= len(labels) or len(labels[place]) != len(weight.shape):
+        return every
+    others = "".join(label for number, label in enumerate(labels) if number != place)
+    return tuple(axis for axis, label in enumerate(labels[place]) if label not in right and label in others)
+
+
+def _tensordot_axes(step: Step, weight: Operand) -> tuple[int, ...]:
+    dims = step.argument("dims")
+    count = len(weight.shape)
+    left = step.operand("input")
+    is_left = left is not None and left.id == weight.id
+    if isinstance(dims, int):
+        return tuple(range(count - dims, count)) if is_left else tuple(range(dims))
+    if isinstance(dims, Items) and len(dims.items) == 2:
+        return tuple(axis % count for axis in integers(dims.items[0 if is_left else 1]))
+    return tuple(range(count))
+
+
+def convolution(subject: Subject, facts: Facts, step: Step) -> Dense | None:
+    """Find a convolution that maps a whole map, or a flattened one, to 1×1, or whose kernel is the activation."""
+    images, weight = step.operand("input"), step.operand("weight")
+    if images is None or weight is None:
+        return None
+    if weight.from_input:
+        if images.from_input:
+            return None
+        message = "a convolution with an activation as its kernel weights that activation like a linear layer"
+        return Dense(facts, step, message, f"{times(images.shape)} weights applied here", images.size)
+    if not covers_map(step, images, weight) or "transpose" in step.short:
+        return None
+    if not subject.experiments.varies(facts.mode, step.index, weight.id, tuple(range(1, len(weight.shape)))):
+        return None
+    label = f"{times(weight.shape)} weights applied here"
+    if math.prod(images.shape[2:]) > 1:
+        shape = times(images.shape[2:])
+        return Dense(facts, step, f"a convolution as large as its {shape} map is a linear layer", label, weight.size)
+    message = f"a convolution over a flattened map ({images.shape[1]} channels of 1×1) is a linear layer"
+    return Dense(facts, step, message, label, weight.size) if images.flattened else None
+
+
+def covers_map(step: Step, images: Operand, weight: Operand) -> bool:
+    """Tell whether a convolution has one output position, which sees every input position."""
+    spatial = images.shape[2:]
+    if not step.shapes or math.prod(step.shapes[0][2:]) != 1 or len(weight.shape) != len(images.shape):
+        return False
+    padding = integers(step.argument("padding")) or (0,)
+    dilation = integers(step.argument("dilation")) or (1,)
+    for axis, extent in enumerate(spatial):
+        before = padding[axis] if axis < len(padding) else padding[0]
+        spread = dilation[axis] if axis < len(dilation) else dilation[0]
+        kernel = weight.shape[2 + axis]
+        reach = kernel - before if spread == 1 or extent == 1 else 0
+        if reach < extent:
+            return False
+    return True
+
+
+def pointwise_convolutions(subject: Subject, facts: Facts) -> Iterator[Dense]:
+    """Yield convolutions on a map of 1×1 that was pooled, not flattened."""
+    for step in facts.live_steps("conv"):
+        images, weight = step.operand("input"), step.operand("weight")
+        if images is None or weight is None or not images.from_input or weight.from_input or images.flattened:
+            continue
+        if len(images.shape) > 2 and math.prod(images.shape[2:]) == 1 and weight.shape[1] > 1:
+            message = "a 1×1 convolution on a 1×1 map computes what a linear layer computes"
+            yield Dense(facts, step, message, f"{times(weight.shape[:2])} weights applied here", weight.size)
+
+
+def layer(subject: Subject, facts: Facts, step: Step) -> Dense | None:
+    """Recurrent and attention layers multiply by learned matrices."""
+    weights = [operand for operand in step.operands if not operand.from_input and len(operand.shape) == 2]
+    if not weights:
+        return None
+    weight = max(weights, key=lambda operand: operand.size)
+    shape = times(weight.shape)
+    return Dense(facts, step, f"{step.short} contains linear layers ({shape} weights)", f"{shape} weights applied here", weight.size)
+
+
+FINDERS = {"dense": product, "conv": convolution, "recurrent": layer, "attention": layer}
+
+
+def by_hand(subject: Subject, facts: Facts, step: Step) -> Dense | None:
+    """Find a product with weights whose results are summed over axes along which the weights differ."""
+    if is_sum(step):
+        return summed_parts(facts, step)
+    summed = summed_by(step)
+    if summed is None:
+        return None
+    operand, axes = summed
+    for source, weight, through in products_behind(facts, operand):
+        route = Route(source.index, weight.id, through, step.index, operand.id, axes)
+        if subject.experiments.carried(facts.mode, route):
+            shape = times(weight.shape)
+            message = f"a product with {shape} weights and a sum make a linear layer by hand"
+            return Dense(facts, source, message, f"multiplied by {shape} weights here", weight.size)
+    return None
+
+
+def is_sum(step: Step) -> bool:
+    """Tell whether a node adds activations that are no maps."""
+    inside = [operand for operand in step.operands if operand.from_input]
+    return step.kind == "arithmetic" and _plain(step) in OFFSETS and len(inside) > 1 and not step.makes_map
+
+
+def summed_parts(facts: Facts, step: Step) -> Dense | None:
+    """Find a sum, written out, of single activations times weights: x[:, 0] * w[0] + x[:, 1] * w[1] + …"""
+    products = [
+        (source, weight)
+        for operand in step.operands
+        if operand.from_input
+        for source, weight, _ in products_behind(facts, operand, written_out=True)
+        if any(facts.steps[index].kind == "index" for given in source.operands if given.from_input for index in given.writers)
+    ]
+    if len({source.index for source, _ in products}) < 2:
+        return None
+    message = "a written-out sum of products with weights makes a linear layer by hand"
+    return Dense(facts, products[0][0], message, "one of the products", sum(weight.size for _, weight in products))
+
+
+def summed_by(step: Step) -> tuple[Operand, tuple[int, ...]] | None:
+    """Return the operand that a node sums, and the axes that it sums over."""
+    given = [operand for operand in step.operands if operand.from_input]
+    if len(given) != 1:
+        return None
+    operand = given[0]
+    count = len(operand.shape)
+    if step.kind == "reduce" and step.short in SUMS:
+        axes = tuple(axis % count for axis in integers(step.argument("dim"))) if count else ()
+        return operand, axes or tuple(range(1, count))
+    if step.kind == "avg-pool" and step.shapes and len(step.shapes[0]) == count:
+        gone = tuple(axis for axis in range(2, count) if step.shapes[0][axis] < operand.shape[axis])
+        return (operand, gone) if gone else None
+    if step.kind == "dense" and step.short == "einsum" and len(step.operands) == 1:
+        equation = step.node.args[0] if step.node.args else ""
+        left, _, right = str(equation).replace(" ", "").partition("->")
+        return operand, tuple(axis for axis, label in enumerate(left) if label not in right)
+    if step.kind == "dense":
+        left_operand = step.operand("input")
+        return operand, (count - 1 if left_operand is None or left_operand.id == operand.id else max(count - 2, 0),)
+    return None
+
+
+def products_behind(
+    facts: Facts, operand: Operand, *, written_out: bool = False
+) -> Iterator[tuple[Step, Operand, dict[int, int]]]:
+    """Yield the products that reach an operand unchanged but for views, offsets and scale, with the way there."""
+    stack: list[tuple[Operand, dict[int, int]]] = [(operand, {})]
+    seen: set[int] = set()
+    while stack:
+        current, through = stack.pop()
+        for index in current.writers:
+            if index in seen:
+                continue
+            seen.add(index)
+            step = facts.steps[index]
+            short = _plain(step)
+            inside = [given for given in step.operands if given.from_input]
+            outside = [given for given in step.operands if not given.from_input]
+            if step.kind == "arithmetic" and short in PRODUCTS and len(inside) == 1 and outside and (written_out or outside[0].size > 1):
+                yield step, outside[0], through
+            passes = step.kind in CARRIES or (step.kind == "activation" and short in ("neg", "negative"))
+            scales = step.kind == "arithmetic" and short in (PRODUCTS | OFFSETS) and len(inside) == 1
+            spatial = step.kind == "arithmetic" and short in OFFSETS and len(inside) > 1
+            spatial = spatial and (step.makes_map or written_out)
+            if passes or scales or spatial:
+                stack.extend((given, {**through, index: given.id}) for given in inside)
+
+
+def _plain(step: Step) -> str:
+    """Return an operator's short name without the underscore of in-place forms."""
+    return step.short if step.short.startswith("__") else step.short.rstrip("_")
+
+
+def finding(subject: Subject, dense: Dense) -> Finding:
+    """Return the error for a linear layer, with the convolution and pooling that replace it."""
+    step, facts = dense.step, dense.facts
+    before = last_map_before(facts, step)
+    why = "A matrix gives every input its own weight: the classifier learns positions and channels by heart."
+    fix = f"End with a convolution to {subject.classes} channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."
+    if before is not None:
+        channels = before.shape[1] if len(before.shape) > 1 else 1
+        positions = times([before.shape[axis] for axis in before.axes])
+        why = f"The {channels}×{positions} map is weighted number by number: the classifier learns positions, not features."
+        less = channels * subject.classes + subject.classes
+        fix = f"nn.Conv2d({channels}, {subject.classes}, 1), then nn.AdaptiveAvgPool2d(1): {less:,} parameters"
+        fix += f" instead of {dense.size:,}." if dense.size > less else "."
+    return Finding(ID, "error", dense.message, why, fix, span_of(step), dense.label)
+
+
+def last_map_before(facts: Facts, step: Step) -> Operand | None:
+    """Return the map that a linear layer gets flattened, if it gets one."""
+    current = [operand for operand in step.operands if operand.from_input]
+    while current:
+        operand = current.pop()
+        if operand.is_map:
+            return operand
+        for index in operand.writers:
+            writer = facts.steps[index]
+            if writer.kind in ("reshape", "permute", "copy", "dropout", "activation"):
+                current.extend(given for given in writer.operands if given.from_input)
+    return None
+
+
+def note(dense: Dense) -> Finding:
+    why = "After pooling to 1×1 the two are the same; many solutions end this way."
+    return Finding(ID, "note", dense.message, why, "Put the convolution before the pooling.", span_of(dense.step), dense.label)
+
+
+def without_effect(dense: Dense) -> Finding:
+    message = "a linear layer runs, but has no effect on the prediction"
+    why = "It costs time, and its parameters count."
+    return Finding(ID, "warning", message, why, "Delete it.", span_of(dense.step), dense.label)
+
+
+def unused(path: str, span: Span | None) -> Finding:
+    message = f"the linear layer '{path}' is registered, but never used"
+    why = "It takes no part in the prediction, but its parameters count."
+    return Finding(ID, "warning", message, why, f"Delete self.{path}.", span)
+
+
+def times_spaced(weight: Operand, axes: tuple[int, ...]) -> str:
+    """Return 'inputs × outputs' of a weight tensor."""
+    inputs = math.prod(weight.shape[axis] for axis in axes)
+    return f"{inputs:,} × {weight.size // max(inputs, 1):,}"
+
+
+def _distinct(findings: list[Finding]) -> list[Finding]:
+    """Both programs have the same layer at the same place."""
+    return list({(item.span, item.message): item for item in findings}.values())

@@ -1,0 +1,271 @@
+"""The model has fewer learned numbers than the limit.
+
+Counted are all registered parameters, frozen and unused ones too, shared ones once: the number that
+`sum(p.numel() for p in model.parameters())` gives. To these are added constants that do the work of weights: tensors
+in lists and globals, buffers, literals and seeded random numbers that reach a convolution, a matrix product, a
+normalisation or a factor. Statistics that a batch normalisation keeps, what torch's own weight and spectral
+normalisation and pruning keep, one number repeated, and in total up to 16 numbers (the mean of a normalisation, an edge
+filter) are not weights.
+
+Numbers that are unpacked from fewer, by rounding or bit operations, count as unpacked.
+
+## Options
+
+- `below`: the count must be less than this.
+
+## Examples
+
+```python
+# options: {"below": 200}
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3))
+```
+
+```python
+# options: {"below": 100}
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3))  # error: 100 parameters, limit is 100
+```
+
+Weights that are not registered count too:
+
+```python
+# options: {"below": 80}
+filters = [torch.randn(10, 1, 3, 3)]
+
+class Net(nn.Module):
+    def forward(self, x):
+        return F.conv2d(x, filters[0]).mean((2, 3))  # error: 90 parameters, limit is 80
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from grader.checks._subject import MODES, Subject, times
+from grader.facts import Facts, Operand, Step
+from grader.finding import CheckResult, Finding, Span
+from grader.graph import TensorInfo
+
+ID = "parameters"
+HANDFUL = 16  # constants up to this many in all are settings, not weights
+
+# Where a constant changes a number by more than an offset: there it works as a weight.
+ADDITIVE = frozenset(("add", "sub", "subtract", "__rsub__", "rsub", "__radd__", "maximum", "minimum", "where", "masked_fill"))
+WEIGHING = frozenset(("conv", "dense", "batch-norm", "norm", "arithmetic", "recurrent", "attention", "activation"))
+
+# One number each for an even tensor; the others count by size.
+EVEN_FACTORIES = ("zeros", "ones", "full", "empty", "eye", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+UNPACKING = frozenset(
+    "floor ceil round trunc frac fmod remainder __mod__ __rmod__ __floordiv__ floor_divide bitwise_and bitwise_or bitwise_xor "
+    "__and__ __or__ __xor__ __rshift__ __lshift__ bitwise_right_shift bitwise_left_shift int long short byte char sin cos".split()
+)
+
+Frontier = Mapping[object, int]  # where constants come from → how many numbers that is
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`below`: the number of parameters must be less than this."""
+
+    below: int
+
+
+def check(subject: Subject, options: Options) -> CheckResult:
+    registered = sum(subject.leaves[info.id].size for info in subject.graph.of_role("parameter"))
+    hidden, places = constants(subject)
+    count = registered + hidden
+    message = f"{count:,} parameters, limit is {options.below:,}"
+    if count < options.below:
+        return CheckResult(ID, "pass", message, measured=count, limit=options.below)
+    finding = Finding(ID, "error", message, why(subject, registered, hidden), fix(subject), place(subject, places))
+    return CheckResult(ID, "fail", message, (finding,), count, options.below)
+
+
+def why(subject: Subject, registered: int, hidden: int) -> str:
+    parts = []
+    if hidden:
+        parts.append(f"{registered:,} are registered, and {hidden:,} more are constants that work as weights.")
+    largest = largest_of(subject)
+    if largest is not None:
+        size = subject.leaves[largest.id].size
+        share = 100 * size / max(registered, 1)
+        parts.append(f"The largest tensor is {largest.name} ({times(largest.shape or ())}): {size:,} numbers, {share:.0f} %.")
+    return " ".join(parts)
+
+
+def fix(subject: Subject) -> str:
+    largest = largest_of(subject)
+    if largest is not None and largest.shape is not None and len(largest.shape) == 4:
+        return "Give that convolution fewer channels: halving its inputs and outputs leaves a quarter of its parameters."
+    if largest is not None and largest.shape is not None and len(largest.shape) == 2:
+        return "Replace that matrix by a 1×1 convolution and global average pooling."
+    return "Use fewer channels, or smaller kernels."
+
+
+def largest_of(subject: Subject) -> TensorInfo | None:
+    return max(subject.graph.of_role("parameter"), key=lambda info: subject.leaves[info.id].size, default=None)
+
+
+def place(subject: Subject, places: list[Span | None]) -> Span | None:
+    """Return where the constants are used, or the largest parameter."""
+    largest = largest_of(subject)
+    uses = [
+        step.node.span
+        for _, step in subject.steps()
+        for operand in step.operands
+        if largest is not None and operand.id == largest.id
+    ]
+    return next(iter([span for span in [*places, *uses] if span is not None]), subject.graph.span)
+
+
+def constants(subject: Subject) -> tuple[int, list[Span | None]]:
+    """Return how many constants work as weights, over both programs, and where; none up to a handful."""
+    total: dict[object, int] = {}
+    places: list[Span | None] = []
+    literals: set[float] = set()
+    for mode in MODES:
+        walk = _Walk(subject, subject.facts[mode])
+        for step, frontier in walk.weights():
+            total.update(frontier)
+            places.append(step.node.span)
+        literals |= walk.literals()
+    count = sum(total.values()) + len(literals)
+    return (count, places) if count > HANDFUL else (0, [])
+
+
+def hidden_weights(subject: Subject) -> tuple[int, ...]:
+    """Return the ids of the tensors that are no parameters, but work as weights."""
+    found: set[int] = set()
+    if constants(subject)[0]:
+        for mode in MODES:
+            for _, frontier in _Walk(subject, subject.facts[mode]).weights():
+                found |= set(_tensors(frontier))
+    return tuple(sorted(found))
+
+
+def _tensors(sources: Iterable[object]) -> Iterator[int]:
+    """Yield the tensors among the sources of a frontier, those behind a narrow place too."""
+    for source in sources:
+        if isinstance(source, tuple) and source[0] == "constant":
+            yield source[1]
+        elif isinstance(source, tuple) and source[0] == "made of":
+            yield from _tensors(source[1])
+
+
+class _Walk:
+    """Follows constants through one program to where they meet what depends on the input."""
+
+    def __init__(self, subject: Subject, facts: Facts) -> None:
+        self.subject = subject
+        self.facts = facts
+        self.roles = {info.id: info.role for info in subject.graph.tensors}
+        self.statistics = _kept_statistics(subject)
+        self.found: dict[int, Frontier] = {}
+
+    def weights(self) -> Iterator[tuple[Step, Frontier]]:
+        """Yield the live nodes at which constants act as weights, with where these come from."""
+        for step in self.facts.steps:
+            if step.index not in self.facts.live or not step.from_input or step.kind not in WEIGHING:
+                continue
+            if step.kind == "arithmetic" and step.short.rstrip("_") in ADDITIVE:
+                continue
+            for operand in step.operands:
+                frontier = {} if operand.from_input or operand.id in self.statistics else self.of(operand)
+                if frontier:
+                    yield step, frontier
+
+    def literals(self) -> set[float]:
+        """Return the distinct factors written as Python numbers."""
+        found = set()
+        for step in self.facts.steps:
+            if step.index in self.facts.live and step.from_input and step.short in ("mul", "mul_", "div", "div_", "multiply"):
+                found |= {abs(float(item)) for item in step.node.args[1:2] if isinstance(item, float)}
+        return found
+
+    def of(self, operand: Operand) -> Frontier:
+        """Return which constants an operand is made of: no more numbers than it has itself."""
+        merged: dict[object, int] = {}
+        if operand.leaf is not None:
+            merged.update(self.leaf(operand.leaf))
+        for writer in operand.writers:
+            merged.update(self.made(writer))
+        if sum(merged.values()) > operand.size:
+            return {self.cut(merged, operand.size): operand.size}
+        return merged
+
+    def leaf(self, key: int) -> Frontier:
+        if self.roles[key] in ("parameter", "input") or key in self.statistics:
+            return {}
+        leaf = self.subject.leaves[key]
+        return {("constant", key): 1 if leaf.uniform else leaf.size}
+
+    def made(self, index: int) -> Frontier:
+        """Return which constants a node's results are made of."""
+        if index not in self.found:
+            self.found[index] = {}  # a node that writes into what it reads
+            self.found[index] = self._made(self.facts.steps[index])
+        return self.found[index]
+
+    def _made(self, step: Step) -> Frontier:
+        size = max((_size(shape) for shape in step.shapes), default=0)
+        if step.kind == "random":
+            return {}
+        if step.kind == "factory":
+            return {("factory", step.short, step.shapes): 1 if step.short in EVEN_FACTORIES else size}
+        merged: dict[object, int] = {}
+        for operand in step.operands:
+            if not self.is_setting(step, operand):
+                merged.update(self.of(operand))
+        if merged and step.short.rstrip("_") in UNPACKING:
+            return {self.cut(merged, size): size}
+        return merged
+
+    def is_setting(self, step: Step, operand: Operand) -> bool:
+        """Pruning multiplies a parameter by zeros and ones of its shape, spectral normalisation divides by one number."""
+        if step.kind != "arithmetic":
+            return False
+        others = [other for other in step.operands if other is not operand and self.learned(other)]
+        if operand.size == 1:
+            return bool(others)
+        binary = operand.leaf is not None and self.subject.leaves[operand.leaf].binary
+        return binary and any(other.shape == operand.shape for other in others)
+
+    def learned(self, operand: Operand) -> bool:
+        """Tell whether an operand is made of a parameter."""
+        made_of = [operand, *[given for index in self.facts.behind([operand]) for given in self.facts.steps[index].operands]]
+        return any(self.roles.get(given.id) == "parameter" for given in made_of)
+
+    def cut(self, merged: Mapping[object, int], size: int) -> object:
+        return ("made of", frozenset(merged), size)
+
+
+def _kept_statistics(subject: Subject) -> frozenset[int]:
+    """Return the running statistics that a live batch normalisation updates in training."""
+    found = set()
+    for step in subject.facts["train"].steps:
+        if step.kind == "batch-norm" and step.argument("training"):
+            for name in ("running_mean", "running_var"):
+                operand = step.operand(name)
+                if operand is not None:
+                    found.add(operand.id)
+    return frozenset(found)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for extent in shape:
+        size *= extent
+    return size

@@ -1,0 +1,331 @@
+"""The experiments behind the checks: run a graph with random learned tensors, change one thing, compare.
+
+Learned tensors are drawn at unit scale, so that a head or a branch that starts at zero can't hide what is behind it.
+Every random node draws from a stream of its own, so that taking one away does not shift the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader import ops
+from grader.checks._subject import Averaging, Edge, Replacement, Route
+from grader.facts import Facts
+from grader.graph import Mode
+from grader.kinds import signature
+from grader.replay import Replay, ReplayError, Values, prediction, tensors_in
+
+BATCH = 2
+DRAWS = 3
+EFFECT = 1e-4  # of the largest output: less is rounding
+UNEVEN = 1e-3  # of what a change of the means does
+
+# Operators through which no gradient, or none that teaches, gets back.
+GRADIENT_STOPS = frozenset(
+    "detach data requires_grad int long bool short byte char sign floor ceil round trunc heaviside argmax argmin one_hot to "
+    "type gt ge lt le eq ne greater less logical_not isnan".split()
+)
+
+Override = Callable[[ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
+
+
+class Laboratory:
+    """Runs experiments on one graph. `seed` is secret from the submission: chosen after it was captured."""
+
+    def __init__(self, replay: Replay, facts: Mapping[Mode, Facts], input_shape: tuple[int, int, int], seed: int) -> None:
+        self.replay = replay
+        self.facts = facts
+        self.input_shape = input_shape
+        self.seed = seed
+        self._states: dict[int, Values] = {}
+        self._baselines: dict[tuple[Mode, int], Tensor | None] = {}
+        self._values: dict[tuple[Mode, int], Values] = {}
+
+    def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
+        for draw in range(DRAWS):
+            before = self.baseline(mode, draw)
+            after = self.run(mode, draw, overrides)
+            if before is not None and after is not None and _differ(before, after):
+                return True
+        return False
+
+    def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
+        pooled, used = True, False
+        for draw in range(DRAWS):
+            before = self.baseline(mode, draw)
+            shifted = self.rerun(mode, draw, self.disturb(edges, draw, means=True))
+            shaken = self.rerun(mode, draw, self.disturb(edges, draw, means=False))
+            if before is None or shifted is None or shaken is None:
+                continue
+            by_mean, by_place = _distance(before, shifted), _distance(before, shaken)
+            scale = EFFECT * float(before.abs().max())
+            used = used or by_mean > scale
+            if by_place > max(UNEVEN * by_mean, scale * UNEVEN):
+                pooled = False
+                break
+            if used:
+                break
+        if pooled:
+            return Averaging(used, used)
+        return Averaging(False, used, self.culprits(mode, draw, edges))
+
+    def culprits(self, mode: Mode, draw: int, edges: Sequence[Edge]) -> tuple[Edge, ...]:
+        """Return the edges through which more than the means gets, each tried alone."""
+        before = self.baseline(mode, draw)
+        found = []
+        for edge in edges:
+            shaken = self.rerun(mode, draw, self.disturb([edge], draw, means=False))
+            if before is not None and shaken is not None and _distance(before, shaken) > UNEVEN * EFFECT * float(before.abs().max()):
+                found.append(edge)
+        return tuple(found)
+
+    def varies(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
+        found: list[Tensor] = []
+
+        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            found.append(values[operand].clone())
+            return op.run(*args, **kwargs)
+
+        self.run(mode, 0, {index: look})
+        return any(_uneven(tensor, axes) for tensor in found)
+
+    def carried(self, mode: Mode, route: Route) -> bool:
+        found: list[Tensor] = []
+
+        def weights(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            result = op.run(*args, **kwargs)
+            return values[route.weight].to(result.dtype).expand_as(result).clone()
+
+        def passes(key: int) -> Override:
+            def alone(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                if op.kind in ("arithmetic", "dropout"):
+                    return values[key].clone()
+                return op.run(*args, **kwargs)
+
+            return alone
+
+        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            found.append(values[route.summed].clone())
+            return op.run(*args, **kwargs)
+
+        overrides: dict[int, Override] = {index: passes(key) for index, key in route.through.items()}
+        self.run(mode, 0, {**overrides, route.source: weights, route.sink: look})
+        return any(_uneven(tensor, route.axes) for tensor in found)
+
+    def follows_input(self, mode: Mode) -> bool:
+        for draw in range(DRAWS):
+            before = self.baseline(mode, draw)
+            if before is not None and self.is_certain(mode) and _differ(before, before.flip(0)):
+                return True
+            after = self.run(mode, draw, {}, self.images(draw + 1000))
+            if before is not None and after is not None and _differ(before, after):
+                return True
+        return False
+
+    def is_certain(self, mode: Mode) -> bool:
+        """Tell whether nothing random acts, so that images alone make the rows of a prediction differ."""
+        table = ops.table()
+        facts = self.facts[mode]
+        return not any(table[facts.steps[index].node.op].random for index in facts.live)
+
+    def baseline(self, mode: Mode, draw: int) -> Tensor | None:
+        """Return the prediction of an unchanged run; None where it is not finite."""
+        if (mode, draw) not in self._baselines:
+            kept: Values = {}
+            self._baselines[mode, draw] = self.run(mode, draw, {}, kept=kept)
+            self._values[mode, draw] = kept
+        return self._baselines[mode, draw]
+
+    def rerun(self, mode: Mode, draw: int, overrides: Mapping[int, Override]) -> Tensor | None:
+        """Run with some nodes overridden, from the first of them on where nothing is written in place after it."""
+        first = min(overrides, default=0)
+        if self.baseline(mode, draw) is None or any(step.wrote for step in self.facts[mode].steps[first:]):
+            return self.run(mode, draw, overrides)
+        return self.run(mode, draw, overrides, start=first, state=dict(self._values[mode, draw]))
+
+    def run(
+        self,
+        mode: Mode,
+        draw: int,
+        overrides: Mapping[int, Override],
+        images: Tensor | None = None,
+        *,
+        start: int = 0,
+        state: Values | None = None,
+        kept: Values | None = None,
+    ) -> Tensor | None:
+        """Run one program with some nodes overridden; None where it fails or gives numbers that are not finite.
+
+        `kept` receives the values at the end; `start` and `state` take up a run whose values were kept.
+        """
+
+        def around(index: int, op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            if op.random:
+                torch.default_generator.manual_seed(self.seed + 7919 * index + draw)
+            override = overrides.get(index)
+            result = op.run(*args, **kwargs) if override is None else override(op, args, kwargs, values)
+            if kept is not None and index == last:
+                kept.update(values)
+            return result
+
+        last = len(self.facts[mode].steps) - 1
+        if state is None:
+            state = {key: tensor.clone() for key, tensor in self.state(draw).items()}
+        try:
+            with torch.no_grad():
+                batch = self.images(draw) if images is None else images
+                found = prediction(self.replay.run(mode, batch, state, around, start))
+        except ReplayError:
+            return None
+        return found if found is not None and bool(torch.isfinite(found).all()) else None
+
+    def images(self, draw: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed + draw)
+        return torch.randn((BATCH, *self.input_shape), generator=generator)
+
+    def state(self, draw: int) -> Values:
+        """Return the tensors of the graph with the learned ones drawn at random."""
+        if draw not in self._states:
+            generator = torch.Generator().manual_seed(self.seed + 31 * draw + 1)
+            tensors = dict(self.replay.tensors)
+            for key in self.learned:
+                tensors[key] = _random_like(tensors[key], generator, draw)
+            for key in self.variances:
+                tensors[key] = torch.rand(tensors[key].shape, generator=generator) + 0.5
+            self._states[draw] = tensors
+        return self._states[draw]
+
+    @cached_property
+    def learned(self) -> tuple[int, ...]:
+        """The ids of the parameters that a gradient reaches in training: others keep the values they have."""
+        trainable = [info.id for info in self.replay.graph.of_role("parameter") if info.trainable]
+        steps = self.facts["train"].steps
+        if all(step.node.grad and step.short.rstrip("_") not in GRADIENT_STOPS for step in steps):
+            return tuple(key for key in trainable if self.replay.tensors[key].is_floating_point())
+        state = self.replay.state()
+        generator = torch.Generator().manual_seed(self.seed)
+        wanted = {}
+        for info in self.replay.graph.of_role("parameter"):
+            if info.trainable and state[info.id].is_floating_point():
+                state[info.id] = _random_like(state[info.id], generator, 0).requires_grad_()
+                wanted[info.id] = state[info.id]
+        try:
+            with torch.enable_grad():
+                found = prediction(self.replay.run("train", self.images(0), state))
+            if found is None or not found.requires_grad:
+                return ()
+            gradients = torch.autograd.grad(found.sum(), list(wanted.values()), allow_unused=True)
+        except (ReplayError, RuntimeError):
+            return tuple(wanted)  # can't be differentiated: take them all
+        return tuple(key for key, gradient in zip(wanted, gradients, strict=True) if gradient is not None)
+
+    @cached_property
+    def variances(self) -> tuple[int, ...]:
+        """The ids of running variances."""
+        found = set()
+        for facts in self.facts.values():
+            for step in facts.steps:
+                operand = step.operand("running_var") if step.kind == "batch-norm" else None
+                if operand is not None and operand.leaf is not None:
+                    found.add(operand.leaf)
+        return tuple(found - set(self.learned))
+
+    def disturb(self, edges: Sequence[Edge], draw: int, *, means: bool) -> dict[int, Override]:
+        """Return overrides that add to each map either one number per channel, or noise whose mean is zero."""
+        by_node: dict[int, list[Edge]] = {}
+        for edge in edges:
+            by_node.setdefault(edge.step.index, []).append(edge)
+        return {index: self._disturbed(inside, draw, means) for index, inside in by_node.items()}
+
+    def _disturbed(self, edges: Sequence[Edge], draw: int, means: bool) -> Override:
+        def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            for edge in edges:
+                old = values[edge.operand.id]
+                generator = torch.Generator().manual_seed(self.seed + 13 * edge.operand.id + draw)
+                new = _disturb(old, edge.operand.axes, generator, means)
+                args, kwargs = _swap(args, old, new), _swap(kwargs, old, new)
+            return op.run(*args, **kwargs)
+
+        return override
+
+
+def _disturb(old: Tensor, axes: Sequence[int], generator: torch.Generator, means: bool) -> Tensor:
+    if not old.is_floating_point():
+        return old
+    scale = float(old.std()) + 0.1
+    shape = [1 if axis in axes else extent for axis, extent in enumerate(old.shape)]
+    if means:
+        return old + scale * torch.randn(shape, generator=generator)
+    noise = torch.randn(old.shape, generator=generator, dtype=torch.float64)
+    for _ in range(2):  # once more for what rounding leaves
+        noise = noise - noise.mean(tuple(axes), keepdim=True)
+    return old + (scale * noise).to(old.dtype)
+
+
+def _swap(item: Any, old: Tensor, new: Tensor) -> Any:
+    if item is old:
+        return new
+    if isinstance(item, (tuple, list)):
+        return type(item)(_swap(part, old, new) for part in item)
+    if isinstance(item, dict):
+        return {key: _swap(part, old, new) for key, part in item.items()}
+    return item
+
+
+def _identity(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+    given = next(iter(tensors_in([*args, *kwargs.values()])))
+    return given if op.name.endswith("_") or kwargs.get("inplace") or args[3:4] == (True,) else given.clone()
+
+
+def _fixed_statistics(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+    """Normalise by mean 0 and variance 1, keeping the learned scale and shift."""
+    named = dict(zip(signature(op.name), args, strict=False)) | kwargs
+    images = named["input"]
+    channels = images.shape[1]
+    fixed = torch.nn.functional.batch_norm(
+        images, torch.zeros(channels), torch.ones(channels), named.get("weight"), named.get("bias"), False
+    )
+    return fixed if op.short == "batch_norm" else (fixed, *list(tensors_in(op.run(*args, **kwargs)))[1:])
+
+
+def _zeros(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+    result = op.run(*args, **kwargs)
+    for tensor in tensors_in(result):
+        tensor.zero_()
+    return result
+
+
+REPLACEMENTS: dict[Replacement, Override] = {
+    "identity": _identity,
+    "fixed-statistics": _fixed_statistics,
+    "zeros": _zeros,
+}
+
+
+def _random_like(tensor: Tensor, generator: torch.Generator, draw: int) -> Tensor:
+    """Draw at unit scale: weights so that sums over their inputs have unit variance. The last draw is positive."""
+    fan_in = max(tensor.numel() // tensor.shape[0], 1) if tensor.dim() > 1 and tensor.shape[0] else 1
+    drawn = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype) / fan_in**0.5
+    return drawn.abs() if draw == DRAWS - 1 else drawn
+
+
+def _distance(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max()) if one.shape == other.shape and one.numel() else float(one.shape != other.shape)
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    return _distance(one, other) > EFFECT * max(float(one.abs().max()) if one.numel() else 0.0, 1e-12)
+
+
+def _uneven(tensor: Tensor, axes: Sequence[int]) -> bool:
+    inside = [axis for axis in axes if -tensor.dim() <= axis < tensor.dim()]
+    if not inside or not tensor.numel():
+        return False
+    spread = tensor.double().amax(inside) - tensor.double().amin(inside)
+    return float(spread.max()) > 1e-6 * max(float(tensor.double().abs().max()), 1e-12)

@@ -1,0 +1,136 @@
+"""Which axes of a tensor are the positions of a map: followed through a program by kind of operator.
+
+A tensor is a *map* while its spatial axes are known. What loses track (an unusual reshape, a crop, attention) only makes
+the part of the graph larger that the pooling check treats as a black box and tests by running it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from grader.facts import Operand, Shape, integers, named_arguments
+from grader.graph import Node
+from grader.kinds import Kind
+
+SAME_SHAPE: frozenset[Kind] = frozenset(
+    ("batch-norm", "norm", "dropout", "activation", "softmax", "arithmetic", "compare", "copy", "write", "pad", "resample")
+)
+
+
+def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shape) -> Shape:
+    """Return the spatial axes of an output of this shape; empty where it is no map."""
+    if kind == "conv":
+        return tuple(range(2, len(shape)))
+    source = _source(operands, shape)
+    if source is None:
+        return ()
+    if kind in ("avg-pool", "max-pool"):
+        return _pooled(kind, source, shape)
+    if kind == "permute":
+        return _permuted(node, source)
+    if kind == "reshape":
+        return _reshaped(source, shape)
+    if kind == "reduce":
+        return _reduced(node, source, shape)
+    if kind == "dense":
+        return _kept(source, shape) if sum(operand.from_input for operand in operands) == 1 else ()
+    if kind in SAME_SHAPE:
+        return source.axes if len(shape) == len(source.shape) else ()
+    return _kept(source, shape) if kind in ("index", "join") else ()
+
+
+def mixes_positions(kind: Kind, operands: Sequence[Operand], is_map: bool) -> bool:
+    """Tell whether an output that is no map holds positions of a map along its other axes."""
+    if is_map or kind in ("conv", "avg-pool", "max-pool", "reduce", "dense", "attention", "recurrent"):
+        return False
+    if any(operand.flattened for operand in operands):
+        return True
+    return kind in ("reshape", "index", "resample", "unfold", "permute") and any(operand.is_map for operand in operands)
+
+
+def _source(operands: Sequence[Operand], shape: Shape) -> Operand | None:
+    """Return the map that gives the output its positions: one of the output's own shape before any other."""
+    maps = [operand for operand in operands if operand.axes and operand.from_input]
+    same = [operand for operand in maps if operand.shape == shape]
+    return next(iter(same or maps), None)
+
+
+def _kept(source: Operand, shape: Shape) -> Shape:
+    """Keep the axes where the number of axes and their extents are as before."""
+    kept = len(shape) == len(source.shape) and all(shape[axis] == source.shape[axis] for axis in source.axes)
+    return source.axes if kept else ()
+
+
+def _pooled(kind: Kind, source: Operand, shape: Shape) -> Shape:
+    """Max pooling that uses one axis up is part of the head: what follows it no longer averages a map."""
+    if len(shape) != len(source.shape):
+        return ()
+    used_up = any(shape[axis] == 1 < source.shape[axis] for axis in source.axes)
+    return () if kind == "max-pool" and used_up else source.axes
+
+
+def _permuted(node: Node, source: Operand) -> Shape:
+    count = len(source.shape)
+    order = _order(node, count)
+    if order is None or sorted(order) != list(range(count)):
+        return ()
+    return tuple(sorted(order.index(axis) for axis in source.axes))
+
+
+def _order(node: Node, count: int) -> list[int] | None:
+    """Return the old axis of each new one, None where it can't be told."""
+    short = node.op.rpartition(".")[2]
+    found = named_arguments(node)
+    if "shuffle" in short:
+        return list(range(count))
+    if short == "permute":
+        given = integers(found.get("dims")) if len(node.args) <= 2 else integers_of(node)
+        return [axis % count for axis in given]
+    if short in ("transpose", "transpose_", "swapaxes", "swapdims"):
+        pair = integers(found.get("dim0")) + integers(found.get("dim1"))
+        order = list(range(count))
+        if len(pair) == 2:
+            first, second = (axis % count for axis in pair)
+            order[first], order[second] = second, first
+            return order
+    if short in ("movedim", "moveaxis"):
+        old, new = integers(found.get("dims")), integers(found.get("destination"))
+        if len(old) == 1 == len(new):
+            order = [axis for axis in range(count) if axis != old[0] % count]
+            order.insert(new[0] % count, old[0] % count)
+            return order
+    return None
+
+
+def integers_of(node: Node) -> tuple[int, ...]:
+    """Return the integers given after the tensor, as in x.permute(0, 2, 3, 1)."""
+    return tuple(number for argument in node.args[1:] for number in integers(argument))
+
+
+def _reshaped(source: Operand, shape: Shape) -> Shape:
+    """Find the block of output axes that holds exactly the positions, with the same extents before and after it."""
+    first, last = source.axes[0], source.axes[-1]
+    if last - first + 1 != len(source.axes):
+        return ()
+    before = math.prod(source.shape[:first])
+    positions = math.prod(source.shape[first : last + 1])
+    for start in range(len(shape)):
+        for stop in range(start + 1, len(shape) + 1):
+            if math.prod(shape[:start]) == before and math.prod(shape[start:stop]) == positions:
+                return tuple(range(start, stop))
+    return ()
+
+
+def _reduced(node: Node, source: Operand, shape: Shape) -> Shape:
+    """Keep the positions where only other axes were reduced."""
+    count = len(source.shape)
+    if shape == source.shape:
+        return source.axes
+    given = named_arguments(node).get("dim")
+    gone = {axis % count for axis in integers(given)}
+    if not gone or gone & set(source.axes):
+        return ()
+    if len(shape) == count:
+        return source.axes
+    return tuple(axis - sum(lost < axis for lost in gone) for axis in source.axes)

@@ -1,0 +1,205 @@
+"""The messages between the processes, decoded strictly on the side that trusts the other less.
+
+Every message is one frame: a length of 8 bytes, little-endian, and that many bytes. The trusted side sends MessagePack
+(it carries bytes); what the worker answers starts with one tag byte, then JSON, or for a capture JSON and tensors
+(`wire.py`, read by the executor alone).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from grader.finding import CheckResult, Span
+
+GRAPH_CAP = 64 * 1024 * 1024  # bytes of one answer of the worker
+REFUSAL_CAP = 1024 * 1024
+
+
+class CaptureJob(msgspec.Struct, frozen=True):
+    """What a worker needs to load one submission and to capture its graph.
+
+    `files` is the manifest: path inside the submission → the submitted bytes. `entry` is the file that holds the model.
+    `input_shape` is (C, H, W). `untraced` asks for plain forwards on inputs that are named only after loading.
+    """
+
+    files: dict[str, bytes]
+    entry: str
+    class_name: str | None
+    arguments: dict[str, str]
+    input_shape: tuple[int, int, int]
+    classes: int
+    seed: int
+    untraced: bool = False
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Which inputs the untraced worker runs: standard normal from a generator with this seed, and the forward's seed."""
+
+    seed: int
+    batches: tuple[int, ...]
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One line of a student's traceback, inside the submission."""
+
+    span: Span
+    function: str
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a submission could not be graded, as the worker tells it.
+
+    `code` is one of a closed set, `message` the headline, `fix` the way out; `candidates` are names to choose from with
+    `option` ('--class' or '--file'); `frames` is the student's traceback, outermost first; `stand_ins` the packages
+    that were replaced because they could not be imported.
+    """
+
+    code: Literal[
+        "syntax",  # the file is not Python
+        "no-model",  # nothing in it looks like a model
+        "ambiguous",  # several candidates: choose with `option`
+        "arguments",  # the constructor needs arguments
+        "import",  # a package that the model really needs is absent
+        "load",  # an exception while definitions were loaded
+        "constructor",  # an exception in the constructor
+        "forward",  # an exception in forward
+        "input-shape",  # forward does not take (N, C, H, W) of this shape
+        "single-batch",  # forward works for one batch size only, or batch norm refuses a batch of one
+        "data-dependent",  # what runs depends on values or, sample by sample, on the batch
+        "unsupported",  # an operator that the table does not have
+        "capture",  # the graph could not be established
+        "limit",  # too many nodes, tensors or bytes
+    ]
+    message: str
+    why: str = ""
+    fix: str = ""
+    span: Span | None = None
+    candidates: tuple[str, ...] = ()
+    option: Literal["", "--class", "--file", "--arg"] = ""
+    frames: tuple[Frame, ...] = ()
+    error: str = ""
+    stand_ins: tuple[str, ...] = ()
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What the worker reports beside the graph: nothing of it enters a verdict."""
+
+    class_name: str
+    span: Span | None = None
+    stand_ins: tuple[str, ...] = ()
+    skipped: tuple[Span, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class CheckRequest(msgspec.Struct, frozen=True):
+    """One check to make, with its options as `rules.yaml` gave them (validated on both sides)."""
+
+    check: str
+    options: dict[str, Any] = {}
+
+
+class TrainRequest(msgspec.Struct, frozen=True):
+    """The training that an accuracy rule asks for; the fields are those of `rules.yaml`'s recipe."""
+
+    target: float
+    recipe: dict[str, Any]
+    seed: int
+    budget: float | None
+    threads: int
+    device: str = "cpu"
+
+
+class GradeJob(msgspec.Struct, frozen=True):
+    """What the executor needs: the captured bytes, the untraced outputs, and what to check on them."""
+
+    capture: bytes
+    untraced: bytes
+    probe: Probe
+    input_shape: tuple[int, int, int]
+    classes: int
+    normalise: tuple[tuple[float, ...], tuple[float, ...]]
+    checks: tuple[CheckRequest, ...]
+    train: TrainRequest | None = None
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """One row of the layer table: a node of the eval graph with what it learned and what it returns.
+
+    `shape` is that of the output for one image, the batch axis left out; `parameters` are counted at their first use.
+    """
+
+    module: str
+    op: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    span: Span | None = None
+
+
+class EpochRow(msgspec.Struct, frozen=True):
+    """One point of the training curve; accuracies in percent, `held_out` on images never trained on."""
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    held_out_accuracy: float | None
+    seconds: float
+
+
+class TrainingReport(msgspec.Struct, frozen=True):
+    """What training showed and how to repeat it. `outcome` says whether the claim holds, fails or stays open.
+
+    `claim` is the exact statement, `reason` why it stays open (budget, custom gradient, numbers not finite). `errors` of
+    `images` test images; `interval` is the exact 95 % binomial interval of the accuracy in percent.
+    """
+
+    outcome: Literal["confirmed", "missed", "open"]
+    claim: str
+    reason: str
+    target: float
+    accuracy: float | None
+    errors: int | None
+    images: int
+    interval: tuple[float, float] | None
+    seed: int
+    epochs: int
+    seconds: float
+    threads: int
+    device: str
+    output: Literal["logits", "log-probabilities", "probabilities"]
+    recipe: dict[str, Any]
+    curve: tuple[EpochRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Where training stands: sent a few times a second."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    seconds: float
+    loss: float
+
+
+class Graded(msgspec.Struct, frozen=True):
+    """What the executor found: one result for each check asked for, in order."""
+
+    results: tuple[CheckResult, ...]
+    loaded: Loaded
+    parameters: int
+    layers: tuple[Layer, ...]
+    training: TrainingReport | None = None
+
+
+class Ungradable(msgspec.Struct, frozen=True):
+    """Why the executor could not grade what the worker sent."""
+
+    message: str
+    why: str = ""
+    fix: str = ""
+    span: Span | None = None

@@ -1,0 +1,258 @@
+"""Run a graph on the trusted side: decoded nodes, torch's own functions, nothing of the submission."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader import cost, ops
+from grader.facts import Facts, Operand, Step
+from grader.graph import Arg, Graph, Items, Mode, Node, Ref, Size, Slice, Symbol, read_ids, refs
+from grader.layout import mixes_positions, output_axes
+
+Values = dict[int, Tensor]
+Build = Callable[[Mapping[int, Tensor], int], Any]
+Around = Callable[[int, ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
+
+INPUT = 0  # the id of the graph's input
+
+
+class ReplayError(Exception):
+    """A graph that can't be run: `index` is the node's place in the program of `mode`."""
+
+    def __init__(self, message: str, mode: Mode, index: int | None = None) -> None:
+        super().__init__(message)
+        self.mode = mode
+        self.index = index
+
+
+@dataclass(frozen=True, slots=True)
+class _Instruction:
+    op: ops.Op
+    args: Build
+    kwargs: Build
+    outputs: tuple[int, ...]
+    grad: bool
+
+
+class Replay:
+    """A graph made ready to run, any number of times, on any batch."""
+
+    def __init__(self, graph: Graph, tensors: Mapping[int, Tensor]) -> None:
+        """Compile a decoded graph; `tensors` holds its parameters, buffers and constants by id."""
+        self.graph = graph
+        self.tensors = dict(tensors)
+        self._programs = {mode: _compile(graph.program(mode).nodes) for mode in ("eval", "train")}
+        self._outputs = {mode: _builder(graph.program(mode).output) for mode in ("eval", "train")}
+
+    def state(self) -> Values:
+        """Return fresh copies of all tensors of the graph: running a program may write into them."""
+        return {key: tensor.clone() for key, tensor in self.tensors.items()}
+
+    def run(self, mode: Mode, images: Tensor, state: Values, around: Around | None = None, start: int = 0) -> Any:
+        """Run one program on images of shape (N, C, H, W) and return its output as the submission shaped it.
+
+        `state` is read and, by nodes that work in place, written. `around` is called in place of each operator, with the
+        node's index, the operator, its arguments and all values so far. A run that begins at node `start` finds the
+        results of the nodes before it in `state`.
+
+        Raises:
+            ReplayError: a node could not be run, or returned another number of tensors than the graph says.
+        """
+        values: Values = {**state, INPUT: images}
+        batch = len(images)
+        tracking = torch.is_grad_enabled()
+        for index, step in enumerate(self._programs[mode][start:], start):
+            try:
+                args, kwargs = step.args(values, batch), step.kwargs(values, batch)
+                with nullcontext() if step.grad or not tracking else torch.no_grad():
+                    result = step.op.run(*args, **kwargs) if around is None else around(index, step.op, args, kwargs, values)
+            except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError, NotImplementedError) as error:
+                raise ReplayError(f"{step.op.short} failed: {_first_line(error)}", mode, index) from error
+            if type(result) is Tensor and len(step.outputs) == 1:
+                values[step.outputs[0]] = result
+            else:
+                _bind(values, step.outputs, result, mode, index)
+        for kept, taken in self.graph.program(mode).updates:
+            state[kept] = values[taken].detach()
+        return self._outputs[mode](values, batch)
+
+
+def tensors_in(result: Any) -> Iterable[Tensor]:
+    """Yield the tensors inside a result, in order."""
+    if isinstance(result, Tensor):
+        yield result
+    elif isinstance(result, (tuple, list)):
+        for item in result:
+            yield from tensors_in(item)
+
+
+def prediction(output: Any) -> Tensor | None:
+    """Return the first tensor of an output, which is taken for the prediction; None where there is none."""
+    return next(iter(tensors_in(output)), None)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _bind(values: Values, outputs: Sequence[int], result: Any, mode: Mode, index: int) -> None:
+    found = list(tensors_in(result))
+    if len(found) != len(outputs):
+        raise ReplayError(f"a node returned {len(found)} tensors where the graph has {len(outputs)}", mode, index)
+    values.update(zip(outputs, found, strict=True))
+
+
+def _compile(nodes: Sequence[Node]) -> tuple[_Instruction, ...]:
+    table = ops.table()
+    return tuple(
+        _Instruction(table[node.op], _sequence(node.args), _mapping(node.kwargs), node.outputs, node.grad) for node in nodes
+    )
+
+
+def _sequence(arguments: Sequence[Arg]) -> Build:
+    builders = [_builder(argument) for argument in arguments]
+    return lambda values, batch: tuple([build(values, batch) for build in builders])
+
+
+def _mapping(arguments: Mapping[str, Arg]) -> Build:
+    if not arguments:
+        return lambda values, batch: {}
+    builders = {name: _builder(argument) for name, argument in arguments.items()}
+    return lambda values, batch: {name: build(values, batch) for name, build in builders.items()}
+
+
+def _builder(argument: Arg) -> Build:
+    """Return what makes an argument's value, given the values so far and the batch size."""
+    if isinstance(argument, Ref):
+        key = argument.id
+        return lambda values, batch: values[key]
+    if isinstance(argument, Size):
+        return lambda values, batch: argument.at(batch)
+    if isinstance(argument, Items):
+        return _sequence(argument.items)
+    if isinstance(argument, Slice):
+        parts = [_builder(part) for part in (argument.start, argument.stop, argument.step)]
+        return lambda values, batch: slice(*[part(values, batch) for part in parts])
+    value = ops.SYMBOLS[argument.name] if isinstance(argument, Symbol) else argument
+    return lambda values, batch: value
+
+
+def observe(replay: Replay, mode: Mode, images: Tensor, limits: cost.Limits) -> tuple[Facts, list[Tensor]]:
+    """Run one program once, within limits, and return what was seen of it, and the tensors of its output.
+
+    Every node's memory and arithmetic are bounded from the shapes of its arguments before it runs.
+
+    Raises:
+        ReplayError: a node could not be run or would cost too much.
+    """
+    observer = _Observer(replay, mode, len(images), limits)
+    with torch.no_grad():
+        state = replay.state()
+        observer.begin({**state, INPUT: images})
+        output = replay.run(mode, images, state, observer.around)
+    found = list(tensors_in(output))
+    return observer.facts(found), found
+
+
+class _Observer:
+    """Follows one run: who wrote which memory, and what came out."""
+
+    def __init__(self, replay: Replay, mode: Mode, batch: int, limits: cost.Limits) -> None:
+        self.nodes = replay.graph.program(mode).nodes
+        self.result = replay.graph.program(mode).output
+        self.mode: Mode = mode
+        self.batch = batch
+        self.meter = cost.Meter(limits)
+        self.steps: list[Step] = []
+        self.writers: dict[int, list[int]] = {}  # memory → nodes that wrote it
+        self.maker: dict[int, int] = {}  # tensor id → node that returned it last
+        self.axes: dict[int, tuple[int, ...]] = {INPUT: ()}
+        self.flat: dict[int, bool] = {}
+        self.owner: dict[int, int] = {}  # memory → tensor of the graph
+        self.alive: list[Any] = []  # memory is told apart by its address: nothing may be freed
+        self.from_input: list[bool] = []
+
+    def begin(self, values: Values) -> None:
+        self.owner = {_memory(tensor): key for key, tensor in values.items()}
+        self.axes[INPUT] = tuple(range(2, values[INPUT].dim()))
+        self.alive.append(values)
+        self.values = values
+
+    def around(self, index: int, op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        self.values = values
+        node = self.nodes[index]
+        given = [(key, values[key]) for key in dict.fromkeys(read_ids(node))]
+        operands = tuple(self.operand(key, tensor) for key, tensor in given)
+        try:
+            macs = self.meter.charge(op, args, kwargs)
+        except cost.TooDear as error:
+            raise ReplayError(str(error), self.mode, index) from None
+        versions = [tensor._version for _, tensor in given]
+        result = op.run(*args, **kwargs)
+        from_input = any(operand.from_input for operand in operands)
+        self.from_input.append(from_input)
+        found = list(tensors_in(result))
+        self.alive.append((given, found))
+        written = [tensor for (_, tensor), version in zip(given, versions, strict=True) if tensor._version != version]
+        for tensor in written:
+            self.writers.setdefault(_memory(tensor), []).append(index)
+        self.settle(index, node, op, operands, found, written, macs)
+        return result
+
+    def settle(
+        self,
+        index: int,
+        node: Node,
+        op: ops.Op,
+        operands: tuple[Operand, ...],
+        found: list[Tensor],
+        written: list[Tensor],
+        macs: int,
+    ) -> None:
+        """Note the outputs of a node, and the step."""
+        shapes = tuple(tuple(tensor.shape) for tensor in found)
+        axes = tuple(output_axes(op.kind, node, operands, shape) for shape in shapes)
+        given = {operand.id for operand in operands}
+        for key, tensor, shape, where in zip(node.outputs, found, shapes, axes, strict=False):
+            if key in given and not any(tensor is other for other in written):
+                continue  # returned as it was: still the work of who made it
+            self.maker[key] = index
+            self.axes[key] = where
+            is_map = math.prod(shape[axis] for axis in where) > 1
+            self.flat[key] = mixes_positions(op.kind, operands, is_map)
+        wrote = bool(written)
+        self.steps.append(Step(index, node, op.kind, operands, shapes, self.from_input[index], axes, macs, wrote))
+
+    def operand(self, key: int, tensor: Tensor) -> Operand:
+        memory = _memory(tensor)
+        writers = list(self.writers.get(memory, ()))
+        if key in self.maker:
+            writers.append(self.maker[key])
+        from_input = self.owner.get(memory) == INPUT or any(self.from_input[writer] for writer in writers)
+        leaf = key if key not in self.maker and self.owner.get(memory) == key else None
+        return Operand(
+            key,
+            tuple(tensor.shape),
+            tuple(sorted(set(writers))),
+            leaf,
+            from_input,
+            self.axes.get(key, ()),
+            self.flat.get(key, False),
+        )
+
+    def facts(self, found: list[Tensor]) -> Facts:
+        ids = list(refs(self.result))
+        returned = tuple(self.operand(key, tensor) for key, tensor in zip(ids, found, strict=True))
+        finite = all(bool(torch.isfinite(tensor).all()) for tensor in found[:1])
+        return Facts(self.mode, self.batch, tuple(self.steps), returned, finite)
+
+
+def _memory(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
