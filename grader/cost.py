@@ -104,7 +104,10 @@ def _conv(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[s
     stride, padding, dilation = (_spread(named.get(name), count, default) for name, default in _CONV_DEFAULTS)
     if "transpose" in short:
         extra = _spread(named.get("output_padding"), count, 0)
-        out = [(s - 1) * t + d * (k - 1) + 1 + e for s, t, d, k, e in zip(spatial, stride, dilation, kernel, extra, strict=False)]
+        out = [
+            (s - 1) * t + d * (k - 1) + 1 + e
+            for s, t, d, k, e in zip(spatial, stride, dilation, kernel, extra, strict=False)
+        ]
         channels = weight.shape[1] * int(named.get("groups") or 1)
         elements = images.shape[0] * channels * math.prod(max(o, 0) for o in out)
         return elements, images.numel() * weight[0].numel()
@@ -137,7 +140,9 @@ def _dense(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[
     if short == "einsum":
         return _einsum(args, tensors)
     if short in ("outer", "addr", "tensordot", "chain_matmul", "multi_dot", "bilinear", "inner"):
-        product = math.prod(max(tensor.numel(), 1) for tensor in tensors[-2:] if short == "addr") if short == "addr" else 0
+        product = (
+            math.prod(max(tensor.numel(), 1) for tensor in tensors[-2:] if short == "addr") if short == "addr" else 0
+        )
         product = product or math.prod(max(tensor.numel(), 1) for tensor in tensors[:3])
         return _contracted(short, tensors, product), product
     pair = tensors[1:3] if short.startswith(("addm", "badd", "addb")) else tensors[:2]
@@ -176,7 +181,9 @@ def _factory(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dic
     if short.endswith(("_like", "_")) or short in ("bernoulli", "normal"):
         return _broadcast(tensors), 0
     sizes = args[1:] if isinstance(next(iter(args), None), Tensor) else args
-    numbers = _numbers([*(sizes[:1] if isinstance(next(iter(sizes), None), (tuple, list)) else sizes), kwargs.get("size", ())])
+    numbers = _numbers(
+        [*(sizes[:1] if isinstance(next(iter(sizes), None), (tuple, list)) else sizes), kwargs.get("size", ())]
+    )
     if short == "eye":
         numbers = numbers * 2 if len(numbers) == 1 else numbers
     return math.prod(int(max(number, 1)) for number in numbers), 0
@@ -201,7 +208,9 @@ def _resample(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: di
     """Bound by the given size times batch and channels, or by the scale on every axis."""
     images = tensors[0]
     if short in ("interpolate", "upsample", "upsample_nearest", "upsample_bilinear", "affine_grid"):
-        sizes = [abs(number) for number in _numbers([args[1:3], kwargs.get("size", ()), kwargs.get("scale_factor", ())])]
+        sizes = [
+            abs(number) for number in _numbers([args[1:3], kwargs.get("size", ()), kwargs.get("scale_factor", ())])
+        ]
         product = math.prod(max(number, 1.0) for number in sizes) ** (2 if len(sizes) == 1 else 1)
         given_scale = kwargs.get("scale_factor") is not None or (len(args) > 2 and args[2] is not None)
         base = images.numel() if given_scale or not images.dim() > 2 else images.shape[0] * images.shape[1]
@@ -231,7 +240,10 @@ def _pool(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[s
 
 
 def _unfold(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    numbers = [int(max(number, 1)) for number in _numbers([args[1:3], kwargs.get("kernel_size", ()), kwargs.get("output_size", ())])]
+    numbers = [
+        int(max(number, 1))
+        for number in _numbers([args[1:3], kwargs.get("kernel_size", ()), kwargs.get("output_size", ())])
+    ]
     product = math.prod(numbers) ** (2 if len(numbers) == 1 else 1)
     return tensors[0].numel() * product, 0
 

@@ -6,6 +6,7 @@ Every random node draws from a stream of its own, so that taking one away does n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -22,13 +23,14 @@ from grader.replay import Replay, ReplayError, Values, prediction, tensors_in
 
 BATCH = 2
 DRAWS = 3
+SIZES = (1.0, 0.01)  # of a disturbance: a small one stays where a logarithm or a root is defined
 EFFECT = 1e-4  # of the largest output: less is rounding
 UNEVEN = 1e-3  # of what a change of the means does
 
 # Operators through which no gradient, or none that teaches, gets back.
 GRADIENT_STOPS = frozenset(
-    "detach data requires_grad int long bool short byte char sign floor ceil round trunc heaviside argmax argmin one_hot to "
-    "type gt ge lt le eq ne greater less logical_not isnan".split()
+    "detach data requires_grad int long bool short byte char sign floor ceil round trunc heaviside argmax argmin "
+    "one_hot to type gt ge lt le eq ne greater less logical_not isnan".split()
 )
 
 Override = Callable[[ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
@@ -37,7 +39,9 @@ Override = Callable[[ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
 class Laboratory:
     """Runs experiments on one graph. `seed` is secret from the submission: chosen after it was captured."""
 
-    def __init__(self, replay: Replay, facts: Mapping[Mode, Facts], input_shape: tuple[int, int, int], seed: int) -> None:
+    def __init__(
+        self, replay: Replay, facts: Mapping[Mode, Facts], input_shape: tuple[int, int, int], seed: int
+    ) -> None:
         self.replay = replay
         self.facts = facts
         self.input_shape = input_shape
@@ -57,10 +61,10 @@ class Laboratory:
 
     def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
         pooled, used = True, False
-        for draw in range(DRAWS):
+        for draw, size in itertools.product(range(DRAWS), SIZES):
             before = self.baseline(mode, draw)
-            shifted = self.rerun(mode, draw, self.disturb(edges, draw, means=True))
-            shaken = self.rerun(mode, draw, self.disturb(edges, draw, means=False))
+            shifted = self.rerun(mode, draw, self.disturb(edges, draw, size, means=True))
+            shaken = self.rerun(mode, draw, self.disturb(edges, draw, size, means=False))
             if before is None or shifted is None or shaken is None:
                 continue
             by_mean, by_place = _distance(before, shifted), _distance(before, shaken)
@@ -73,15 +77,19 @@ class Laboratory:
                 break
         if pooled:
             return Averaging(used, used)
-        return Averaging(False, used, self.culprits(mode, draw, edges))
+        return Averaging(False, used, self.culprits(mode, draw, size, edges))
 
-    def culprits(self, mode: Mode, draw: int, edges: Sequence[Edge]) -> tuple[Edge, ...]:
+    def culprits(self, mode: Mode, draw: int, size: float, edges: Sequence[Edge]) -> tuple[Edge, ...]:
         """Return the edges through which more than the means gets, each tried alone."""
         before = self.baseline(mode, draw)
         found = []
         for edge in edges:
-            shaken = self.rerun(mode, draw, self.disturb([edge], draw, means=False))
-            if before is not None and shaken is not None and _distance(before, shaken) > UNEVEN * EFFECT * float(before.abs().max()):
+            shaken = self.rerun(mode, draw, self.disturb([edge], draw, size, means=False))
+            if (
+                before is not None
+                and shaken is not None
+                and _distance(before, shaken) > UNEVEN * EFFECT * float(before.abs().max())
+            ):
                 found.append(edge)
         return tuple(found)
 
@@ -196,10 +204,31 @@ class Laboratory:
             tensors = dict(self.replay.tensors)
             for key in self.learned:
                 tensors[key] = _random_like(tensors[key], generator, draw)
-            for key in self.variances:
-                tensors[key] = torch.rand(tensors[key].shape, generator=generator) + 0.5
             self._states[draw] = tensors
+            self.settle(draw)
         return self._states[draw]
+
+    def settle(self, draw: int) -> None:
+        """Give batch normalisations the statistics that belong to the drawn weights, by one run in training mode."""
+        steps = self.facts["train"].steps
+        kept = {
+            step.index: step for step in steps if step.kind == "batch-norm" and step.operand("running_mean") is not None
+        }
+        state = self._states[draw]
+
+        def measure(index: int) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                images = values[kept[index].operands[0].id]
+                axes = [axis for axis in range(images.dim()) if axis != 1]
+                for name, statistic in (("running_mean", images.mean(axes)), ("running_var", images.var(axes) + 1e-3)):
+                    operand = kept[index].operand(name)
+                    if operand is not None and operand.leaf is not None:
+                        state[operand.leaf] = statistic
+                return op.run(*args, **kwargs)
+
+            return override
+
+        self.run("train", draw, {index: measure(index) for index in kept})
 
     @cached_property
     def learned(self) -> tuple[int, ...]:
@@ -225,40 +254,29 @@ class Laboratory:
             return tuple(wanted)  # can't be differentiated: take them all
         return tuple(key for key, gradient in zip(wanted, gradients, strict=True) if gradient is not None)
 
-    @cached_property
-    def variances(self) -> tuple[int, ...]:
-        """The ids of running variances."""
-        found = set()
-        for facts in self.facts.values():
-            for step in facts.steps:
-                operand = step.operand("running_var") if step.kind == "batch-norm" else None
-                if operand is not None and operand.leaf is not None:
-                    found.add(operand.leaf)
-        return tuple(found - set(self.learned))
-
-    def disturb(self, edges: Sequence[Edge], draw: int, *, means: bool) -> dict[int, Override]:
+    def disturb(self, edges: Sequence[Edge], draw: int, size: float, *, means: bool) -> dict[int, Override]:
         """Return overrides that add to each map either one number per channel, or noise whose mean is zero."""
         by_node: dict[int, list[Edge]] = {}
         for edge in edges:
             by_node.setdefault(edge.step.index, []).append(edge)
-        return {index: self._disturbed(inside, draw, means) for index, inside in by_node.items()}
+        return {index: self._disturbed(inside, draw, size, means) for index, inside in by_node.items()}
 
-    def _disturbed(self, edges: Sequence[Edge], draw: int, means: bool) -> Override:
+    def _disturbed(self, edges: Sequence[Edge], draw: int, size: float, means: bool) -> Override:
         def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
             for edge in edges:
                 old = values[edge.operand.id]
                 generator = torch.Generator().manual_seed(self.seed + 13 * edge.operand.id + draw)
-                new = _disturb(old, edge.operand.axes, generator, means)
+                new = _disturb(old, edge.operand.axes, generator, size, means)
                 args, kwargs = _swap(args, old, new), _swap(kwargs, old, new)
             return op.run(*args, **kwargs)
 
         return override
 
 
-def _disturb(old: Tensor, axes: Sequence[int], generator: torch.Generator, means: bool) -> Tensor:
+def _disturb(old: Tensor, axes: Sequence[int], generator: torch.Generator, size: float, means: bool) -> Tensor:
     if not old.is_floating_point():
         return old
-    scale = float(old.std()) + 0.1
+    scale = size * (float(old.std()) + 0.1)
     shape = [1 if axis in axes else extent for axis, extent in enumerate(old.shape)]
     if means:
         return old + scale * torch.randn(shape, generator=generator)
@@ -289,7 +307,7 @@ def _fixed_statistics(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any],
     images = named["input"]
     channels = images.shape[1]
     fixed = torch.nn.functional.batch_norm(
-        images, torch.zeros(channels), torch.ones(channels), named.get("weight"), named.get("bias"), False
+        images, images.new_zeros(channels), images.new_ones(channels), named.get("weight"), named.get("bias"), False
     )
     return fixed if op.short == "batch_norm" else (fixed, *list(tensors_in(op.run(*args, **kwargs)))[1:])
 
@@ -309,14 +327,24 @@ REPLACEMENTS: dict[Replacement, Override] = {
 
 
 def _random_like(tensor: Tensor, generator: torch.Generator, draw: int) -> Tensor:
-    """Draw at unit scale: weights so that sums over their inputs have unit variance. The last draw is positive."""
-    fan_in = max(tensor.numel() // tensor.shape[0], 1) if tensor.dim() > 1 and tensor.shape[0] else 1
-    drawn = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype) / fan_in**0.5
+    """Draw at unit scale: matrices so that sums over their inputs have unit variance, single numbers away from zero.
+
+    The last draw is positive, for models that take logarithms or roots of what they learn.
+    """
+    drawn = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+    if tensor.dim() > 1 and tensor.shape[0]:
+        drawn = drawn / max(tensor.numel() // tensor.shape[0], 1) ** 0.5
+    else:
+        drawn = drawn.sign() * (0.5 + torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype))
     return drawn.abs() if draw == DRAWS - 1 else drawn
 
 
 def _distance(one: Tensor, other: Tensor) -> float:
-    return float((one - other).abs().max()) if one.shape == other.shape and one.numel() else float(one.shape != other.shape)
+    return (
+        float((one - other).abs().max())
+        if one.shape == other.shape and one.numel()
+        else float(one.shape != other.shape)
+    )
 
 
 def _differ(one: Tensor, other: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""What the trusted side observed when it ran a graph: shapes, data flow and where the maps are. Plain data, no torch."""
+"""What the trusted side observed when it ran a graph: shapes, data flow, where the maps are. Plain data, no torch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Shape = tuple[int, ...]
 class Operand:
     """A tensor that a node was given.
 
-    `writers` are the indexes of the nodes that made this tensor or wrote into its memory; `leaf` is the id of the tensor
-    of the graph that it is, if it is one. `axes` are the spatial axes where it is a map; `flattened` tells that it holds
-    positions of a map along its other axes.
+    `writers` are the indexes of the nodes that made this tensor or wrote into its memory; `leaf` is its id where it is
+    a tensor of the graph itself. `axes` are the spatial axes where it is a map; `flattened` tells that it holds positions
+    of a map along its other axes.
     """
 
     id: int

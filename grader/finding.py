@@ -46,8 +46,8 @@ class Finding:
 class CheckResult:
     """The outcome of one check on one submission.
 
-    `message` is the line to show when nothing was found ('8,932 parameters, limit is 20,000') or why the check could not
-    be made. A result with findings of level error fails; with warnings and notes alone it passes.
+    `message` is the line to show when nothing was found ('8,932 parameters, limit is 20,000') or why the check could
+    not be made. A result with findings of level error fails; with warnings and notes alone it passes.
     """
 
     check: str

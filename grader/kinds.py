@@ -1,4 +1,4 @@
-"""What an operator is, as far as a check needs to know: the kinds, and the signatures of those whose arguments matter."""
+"""What an operator is, as far as a check needs to know: its kind, and its signature where arguments matter."""
 
 from __future__ import annotations
 
@@ -73,7 +73,16 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
 
 NAMED: dict[str, tuple[str, ...]] = {
     "torch.batch_norm": ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
-    "torch.native_batch_norm": ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
+    "torch.native_batch_norm": (
+        "input",
+        "weight",
+        "bias",
+        "running_mean",
+        "running_var",
+        "training",
+        "momentum",
+        "eps",
+    ),
     "torch.log_softmax": ("input", "dim", "dtype"),
     "torch.softmax": ("input", "dim", "dtype"),
     "torch.Tensor.log_softmax": ("input", "dim", "dtype"),

@@ -1,20 +1,32 @@
 """Which axes of a tensor are the positions of a map: followed through a program by kind of operator.
 
-A tensor is a *map* while its spatial axes are known. What loses track (an unusual reshape, a crop, attention) only makes
-the part of the graph larger that the pooling check treats as a black box and tests by running it.
+A tensor is a *map* while its spatial axes are known. What loses track (an unusual reshape, a crop, attention) only
+makes the part of the graph larger that the pooling check treats as a black box and tests by running it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from grader.facts import Operand, Shape, integers, named_arguments
 from grader.graph import Node
 from grader.kinds import Kind
 
 SAME_SHAPE: frozenset[Kind] = frozenset(
-    ("batch-norm", "norm", "dropout", "activation", "softmax", "arithmetic", "compare", "copy", "write", "pad", "resample")
+    (
+        "batch-norm",
+        "norm",
+        "dropout",
+        "activation",
+        "softmax",
+        "arithmetic",
+        "compare",
+        "copy",
+        "write",
+        "pad",
+        "resample",
+    )
 )
 
 
@@ -31,6 +43,10 @@ def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shap
         return _permuted(node, source)
     if kind == "reshape":
         return _reshaped(source, shape)
+    if kind == "softmax" and _over_positions(node, source):
+        return ()
+    if kind == "arithmetic" and node.op.rpartition(".")[2].rstrip("_") in ("mul", "multiply", "__rmul__"):
+        return () if any(map(_weights_positions(source), operands)) else _kept(source, shape)
     if kind == "reduce":
         return _reduced(node, source, shape)
     if kind == "dense":
@@ -54,6 +70,23 @@ def _source(operands: Sequence[Operand], shape: Shape) -> Operand | None:
     maps = [operand for operand in operands if operand.axes and operand.from_input]
     same = [operand for operand in maps if operand.shape == shape]
     return next(iter(same or maps), None)
+
+
+def _over_positions(node: Node, source: Operand) -> bool:
+    """Weights that a softmax makes of positions turn a sum into a weighted mean."""
+    dims = integers(named_arguments(node).get("dim"))
+    return any(dim % len(source.shape) in source.axes for dim in dims)
+
+
+def _weights_positions(source: Operand) -> Callable[[Operand], bool]:
+    """Return what tells whether a factor, made of the input but no map, gives each position its own weight."""
+
+    def weights(operand: Operand) -> bool:
+        if not operand.from_input or operand.axes or len(operand.shape) != len(source.shape):
+            return False
+        return any(operand.shape[axis] > 1 for axis in source.axes)
+
+    return weights
 
 
 def _kept(source: Operand, shape: Shape) -> Shape:

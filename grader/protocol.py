@@ -35,7 +35,7 @@ class CaptureJob(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """Which inputs the untraced worker runs: standard normal from a generator with this seed, and the forward's seed."""
+    """Which inputs the untraced worker runs: standard normal, from this seed, which is the forward's seed too."""
 
     seed: int
     batches: tuple[int, ...]
@@ -139,21 +139,28 @@ class Layer(msgspec.Struct, frozen=True):
     span: Span | None = None
 
 
+StageName = Literal["short", "long"]
+
+
 class EpochRow(msgspec.Struct, frozen=True):
-    """One point of the training curve; accuracies in percent, `held_out` on images never trained on."""
+    """One point of the training curve; accuracies in percent, `held_out` on images never trained on.
+
+    `seconds` count from the start of training. `epoch` counts from 1 in each stage.
+    """
 
     epoch: int
     loss: float
     train_accuracy: float
     held_out_accuracy: float | None
     seconds: float
+    stage: StageName = "short"
 
 
 class TrainingReport(msgspec.Struct, frozen=True):
     """What training showed and how to repeat it. `outcome` says whether the claim holds, fails or stays open.
 
-    `claim` is the exact statement, `reason` why it stays open (budget, custom gradient, numbers not finite). `errors` of
-    `images` test images; `interval` is the exact 95 % binomial interval of the accuracy in percent.
+    `claim` is the exact statement, `reason` why it stays open (budget, custom gradient, numbers not finite). `errors`
+    of `images` test images; `interval` is the exact 95 % binomial interval of the accuracy in percent.
     """
 
     outcome: Literal["confirmed", "missed", "open"]
@@ -176,7 +183,7 @@ class TrainingReport(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """Where training stands: sent a few times a second."""
+    """Where training stands: sent a few times a second. `step` counts through all epochs of the stage."""
 
     epoch: int
     epochs: int
@@ -184,6 +191,7 @@ class Progress(msgspec.Struct, frozen=True):
     steps: int
     seconds: float
     loss: float
+    stage: StageName = "short"
 
 
 class Graded(msgspec.Struct, frozen=True):

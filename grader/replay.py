@@ -58,8 +58,8 @@ class Replay:
     def run(self, mode: Mode, images: Tensor, state: Values, around: Around | None = None, start: int = 0) -> Any:
         """Run one program on images of shape (N, C, H, W) and return its output as the submission shaped it.
 
-        `state` is read and, by nodes that work in place, written. `around` is called in place of each operator, with the
-        node's index, the operator, its arguments and all values so far. A run that begins at node `start` finds the
+        `state` is read and, by nodes that work in place, written. `around` is called in place of each operator, with
+        the node's index, the operator, its arguments and all values so far. A run that begins at node `start` finds the
         results of the nodes before it in `state`.
 
         Raises:
@@ -72,8 +72,18 @@ class Replay:
             try:
                 args, kwargs = step.args(values, batch), step.kwargs(values, batch)
                 with nullcontext() if step.grad or not tracking else torch.no_grad():
-                    result = step.op.run(*args, **kwargs) if around is None else around(index, step.op, args, kwargs, values)
-            except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError, NotImplementedError) as error:
+                    result = (
+                        step.op.run(*args, **kwargs) if around is None else around(index, step.op, args, kwargs, values)
+                    )
+            except (
+                RuntimeError,
+                TypeError,
+                ValueError,
+                IndexError,
+                KeyError,
+                AssertionError,
+                NotImplementedError,
+            ) as error:
                 raise ReplayError(f"{step.op.short} failed: {_first_line(error)}", mode, index) from error
             if type(result) is Tensor and len(step.outputs) == 1:
                 values[step.outputs[0]] = result
@@ -112,7 +122,8 @@ def _bind(values: Values, outputs: Sequence[int], result: Any, mode: Mode, index
 def _compile(nodes: Sequence[Node]) -> tuple[_Instruction, ...]:
     table = ops.table()
     return tuple(
-        _Instruction(table[node.op], _sequence(node.args), _mapping(node.kwargs), node.outputs, node.grad) for node in nodes
+        _Instruction(table[node.op], _sequence(node.args), _mapping(node.kwargs), node.outputs, node.grad)
+        for node in nodes
     )
 
 
@@ -196,7 +207,7 @@ class _Observer:
             raise ReplayError(str(error), self.mode, index) from None
         versions = [tensor._version for _, tensor in given]
         result = op.run(*args, **kwargs)
-        from_input = any(operand.from_input for operand in operands)
+        from_input = op.reads_numbers and any(operand.from_input for operand in operands)
         self.from_input.append(from_input)
         found = list(tensors_in(result))
         self.alive.append((given, found))

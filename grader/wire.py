@@ -50,7 +50,9 @@ def encode(graph: Graph, tensors: Mapping[int, Tensor], loaded: Loaded) -> bytes
 
 def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
     """Return named tensors as bytes."""
-    return safetensors.torch.save({name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()})
+    return safetensors.torch.save(
+        {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    )
 
 
 def decode_tensors(data: bytes) -> dict[str, Tensor]:

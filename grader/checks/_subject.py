@@ -89,7 +89,9 @@ class Subject:
     def unused(self, *types: str) -> tuple[tuple[str, Span | None], ...]:
         """Return paths and places of registered modules of these torch.nn classes that never ran."""
         names = {f"torch.nn.{name}" for name in types}
-        return tuple((module.path, module.span) for module in self.graph.modules if module.type in names and not module.calls)
+        return tuple(
+            (module.path, module.span) for module in self.graph.modules if module.type in names and not module.calls
+        )
 
 
 def span_of(step: Step | None) -> Span | None:

@@ -32,7 +32,8 @@ class Net(nn.Module):
 
     def forward(self, x):
         self.norm.eval()
-        return self.norm(self.conv(x)).mean((2, 3))  # error: batch normalisation never uses batch statistics: it is frozen
+        x = self.norm(self.conv(x))  # error: batch normalisation is frozen: it never uses batch statistics
+        return x.mean((2, 3))
 ```
 
 Group normalisation is something else:
@@ -45,7 +46,8 @@ class Net(nn.Module):
         self.norm = nn.GroupNorm(2, 10)
 
     def forward(self, x):
-        return self.norm(self.conv(x)).mean((2, 3))  # error: no batch normalisation: group_norm is another normalisation
+        x = self.norm(self.conv(x))  # error: no batch normalisation: group_norm is another normalisation
+        return x.mean((2, 3))
 ```
 """
 
@@ -58,9 +60,17 @@ from grader.facts import Facts, Step, integers
 from grader.finding import CheckResult, Finding, Span
 
 ID = "batch-norm"
-WHY = "Batch normalisation keeps every channel's scale steady, so a small network trains fast and at a high learning rate."
+WHY = "Batch normalisation keeps every channel's scale steady, so a small network trains fast at a high learning rate."
 FIX = "Put nn.BatchNorm2d(channels) after a convolution and call it in forward."
-LAYERS = ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "SyncBatchNorm")
+LAYERS = (
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "SyncBatchNorm",
+)
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,11 +96,15 @@ def uses_batch(step: Step) -> bool:
 def fault(subject: Subject, facts: Facts, running: list[Step], acting: list[Step]) -> tuple[str, Span | None, str]:
     """Return the headline, the place and the way out, for the nearest thing to a batch normalisation that was seen."""
     if acting:
-        return "batch normalisation has no effect on the prediction", span_of(acting[0]), "Let its result reach the output."
+        return (
+            "batch normalisation has no effect on the prediction",
+            span_of(acting[0]),
+            "Let its result reach the output.",
+        )
     frozen = [step for step in running if not uses_batch(step)]
     if frozen:
         fix = "Leave the layer in training mode while the model trains: no .eval() and no training=False."
-        return "batch normalisation never uses batch statistics: it is frozen", span_of(frozen[0]), fix
+        return "batch normalisation is frozen: it never uses batch statistics", span_of(frozen[0]), fix
     if running:
         fix = "Use what the layer returns: x = self.norm(x)."
         return "batch normalisation runs, but its result is not used", span_of(running[0]), fix
@@ -105,5 +119,9 @@ def fault(subject: Subject, facts: Facts, running: list[Step], acting: list[Step
     by_hand = [step for step in facts.live_steps("reduce") if step.from_input and 0 in integers(step.argument("dim"))]
     if by_hand:
         message = "no batch normalisation: statistics over the batch are computed by hand"
-        return message, span_of(by_hand[0]), "Use nn.BatchNorm2d(channels), which also keeps the statistics for evaluation."
+        return (
+            message,
+            span_of(by_hand[0]),
+            "Use nn.BatchNorm2d(channels), which also keeps the statistics for evaluation.",
+        )
     return "no batch normalisation", subject.graph.span, FIX

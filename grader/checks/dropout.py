@@ -55,7 +55,9 @@ from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
 
 ID = "dropout"
-WHY = "Dropout keeps a network from leaning on single activations, so that it does as well on new images as on old ones."
+WHY = (
+    "Dropout keeps a network from leaning on single activations, so that it does as well on new images as on old ones."
+)
 FIX = "Put nn.Dropout(0.05) after an activation and call it in forward."
 LAYERS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 
@@ -117,7 +119,11 @@ def fault(subject: Subject, running: list[Step], acting: list[Step]) -> tuple[st
     by_hand = subject.facts["train"].live_steps("random")
     if by_hand:
         message = f"no dropout: {by_hand[0].short} draws random numbers by hand"
-        return message, span_of(by_hand[0]), "Use nn.Dropout(0.05): it scales what it keeps, and rests in evaluation mode."
+        return (
+            message,
+            span_of(by_hand[0]),
+            "Use nn.Dropout(0.05): it scales what it keeps, and rests in evaluation mode.",
+        )
     return "no dropout", subject.graph.span, FIX
 
 

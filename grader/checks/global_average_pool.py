@@ -43,7 +43,8 @@ class Net(nn.Module):
         self.conv = nn.Conv2d(1, 10, 3)
 
     def forward(self, x):
-        return F.adaptive_max_pool2d(self.conv(x), 1).flatten(1)  # error: max pooling over the 26×26 map is not its mean
+        x = F.adaptive_max_pool2d(self.conv(x), 1)  # error: max pooling over the 26×26 map is not its mean
+        return x.flatten(1)
 ```
 """
 
@@ -58,7 +59,7 @@ from grader.facts import Facts, Operand, Step
 from grader.finding import CheckResult, Finding, Span
 
 ID = "global-average-pool"
-WHY = "A mean over the whole map makes the prediction independent of where in the image something stands, without weights."
+WHY = "A mean over the whole map makes the prediction independent of where something stands, without any weights."
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,7 +140,9 @@ def _average(edge: Edge) -> str:
     step, operand = edge.step, edge.operand
     extents = [operand.shape[axis] for axis in operand.axes]
     kernel = step.argument("kernel_size")
-    sizes = [kernel] * len(extents) if isinstance(kernel, int) else [item for item in getattr(kernel, "items", ()) if item]
+    sizes = (
+        [kernel] * len(extents) if isinstance(kernel, int) else [item for item in getattr(kernel, "items", ()) if item]
+    )
     if sizes and all(isinstance(size, int) for size in sizes):
         covered = 1
         for size, extent in zip(sizes, extents, strict=False):
@@ -147,7 +150,9 @@ def _average(edge: Edge) -> str:
         total = operand.shape[operand.axes[0]]
         for extent in extents[1:]:
             total *= extent
-        return f"average pooling over {times(sizes)} sees {covered} of the {total} positions of the {times(extents)} map"
+        return (
+            f"average pooling over {times(sizes)} sees {covered} of the {total} positions of the {times(extents)} map"
+        )
     return f"average pooling does not cover the {times(extents)} map evenly"
 
 
@@ -176,7 +181,8 @@ def _reduce(edge: Edge) -> str:
 
 
 def _other(edge: Edge) -> str:
-    return f"no global average pooling: after {edge.step.short} more is left of the {map_size(edge.operand)} map than its mean"
+    more = f"more is left of the {map_size(edge.operand)} map than its mean"
+    return f"no global average pooling: after {edge.step.short} {more}"
 
 
 DESCRIPTIONS: dict[str, Callable[[Edge], str]] = {

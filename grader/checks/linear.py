@@ -85,7 +85,7 @@ OFFSETS = frozenset(("add", "sub", "subtract", "__rsub__", "rsub", "__radd__"))
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`pointwise`: what a 1×1 convolution on a 1×1 map is; `expect`: whether a linear layer must be absent or present."""
+    """`pointwise`: what a 1×1 convolution on a 1×1 map is; `expect`: what a linear layer must be."""
 
     pointwise: Literal["allow", "note", "forbid"] = "note"
     expect: Literal["absent", "present"] = "absent"
@@ -271,7 +271,13 @@ def layer(subject: Subject, facts: Facts, step: Step) -> Dense | None:
         return None
     weight = max(weights, key=lambda operand: operand.size)
     shape = times(weight.shape)
-    return Dense(facts, step, f"{step.short} contains linear layers ({shape} weights)", f"{shape} weights applied here", weight.size)
+    return Dense(
+        facts,
+        step,
+        f"{step.short} contains linear layers ({shape} weights)",
+        f"{shape} weights applied here",
+        weight.size,
+    )
 
 
 FINDERS = {"dense": product, "conv": convolution, "recurrent": layer, "attention": layer}
@@ -307,7 +313,12 @@ def summed_parts(facts: Facts, step: Step) -> Dense | None:
         for operand in step.operands
         if operand.from_input
         for source, weight, _ in products_behind(facts, operand, written_out=True)
-        if any(facts.steps[index].kind == "index" for given in source.operands if given.from_input for index in given.writers)
+        if any(
+            facts.steps[index].kind == "index"
+            for given in source.operands
+            if given.from_input
+            for index in given.writers
+        )
     ]
     if len({source.index for source, _ in products}) < 2:
         return None
@@ -354,7 +365,13 @@ def products_behind(
             short = _plain(step)
             inside = [given for given in step.operands if given.from_input]
             outside = [given for given in step.operands if not given.from_input]
-            if step.kind == "arithmetic" and short in PRODUCTS and len(inside) == 1 and outside and (written_out or outside[0].size > 1):
+            if (
+                step.kind == "arithmetic"
+                and short in PRODUCTS
+                and len(inside) == 1
+                and outside
+                and (written_out or outside[0].size > 1)
+            ):
                 yield step, outside[0], through
             passes = step.kind in CARRIES or (step.kind == "activation" and short in ("neg", "negative"))
             scales = step.kind == "arithmetic" and short in (PRODUCTS | OFFSETS) and len(inside) == 1
@@ -378,7 +395,8 @@ def finding(subject: Subject, dense: Dense) -> Finding:
     if before is not None:
         channels = before.shape[1] if len(before.shape) > 1 else 1
         positions = times([before.shape[axis] for axis in before.axes])
-        why = f"The {channels}×{positions} map is weighted number by number: the classifier learns positions, not features."
+        shape = f"{channels}×{positions}"
+        why = f"The {shape} map is weighted number by number: the classifier learns positions, not features."
         less = channels * subject.classes + subject.classes
         fix = f"nn.Conv2d({channels}, {subject.classes}, 1), then nn.AdaptiveAvgPool2d(1): {less:,} parameters"
         fix += f" instead of {dense.size:,}." if dense.size > less else "."
@@ -401,7 +419,9 @@ def last_map_before(facts: Facts, step: Step) -> Operand | None:
 
 def note(dense: Dense) -> Finding:
     why = "After pooling to 1×1 the two are the same; many solutions end this way."
-    return Finding(ID, "note", dense.message, why, "Put the convolution before the pooling.", span_of(dense.step), dense.label)
+    return Finding(
+        ID, "note", dense.message, why, "Put the convolution before the pooling.", span_of(dense.step), dense.label
+    )
 
 
 def without_effect(dense: Dense) -> Finding:

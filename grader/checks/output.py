@@ -35,6 +35,7 @@ import msgspec
 from grader.checks._subject import MODES, Subject, span_of, times
 from grader.facts import Facts, Operand, Step
 from grader.finding import CheckResult, Finding
+from grader.graph import Arg, Items, Ref, Symbol
 
 ID = "output"
 IMPLICIT_DIM = "softmax without dim chooses an axis by itself, and torch warns that this will go away"
@@ -61,8 +62,9 @@ def faults(subject: Subject, facts: Facts) -> list[Finding]:
     if facts.primary is None:
         return [_error("the model returns no tensor", facts, fix="Return the scores from forward.")]
     found = []
-    if len(facts.output) > 1:
-        message = f"the model returns {len(facts.output)} tensors, expected one of shape (N, {subject.classes})"
+    returned = subject.graph.program(facts.mode).output
+    if not isinstance(returned, Ref):
+        message = f"the model returns {_container(returned)}, expected one tensor of shape (N, {subject.classes})"
         found.append(_error(message, facts, fix="Return the scores alone."))
     shape = facts.primary.shape
     if shape != (facts.batch, subject.classes):
@@ -71,18 +73,29 @@ def faults(subject: Subject, facts: Facts) -> list[Finding]:
         found.append(_error(f"the output has shape {shown}, expected (N, {subject.classes})", facts, fix=fix))
     if not facts.finite:
         message = "the output has numbers that are not finite (NaN or infinity)"
-        found.append(_error(message, facts, fix="Look for a division by zero, a logarithm of 0 or a root of a negative number."))
+        found.append(
+            _error(message, facts, fix="Look for a division by zero, a logarithm of 0 or a root of a negative number.")
+        )
     elif not subject.experiments.follows_input(facts.mode):
         fix = "Let forward use its argument all the way to what it returns."
         found.append(_error("the output is the same for every image", facts, fix=fix))
     return found
 
 
+def _container(returned: Arg) -> str:
+    items = returned.items if isinstance(returned, Items) else ()
+    if items[:1] == (Symbol("dict"),):
+        return f"a dict with {len(items) - 1} entries"
+    return f"a tuple of {len(items)}"
+
+
 def shape_of(shape: tuple[int, ...], batch: int) -> str:
     """Return a shape with the batch as N: (N, 10), (9N, 10)."""
     if not shape:
         return "()"
-    first = "N" if shape[0] == batch else f"{shape[0] // batch}N" if shape[0] and shape[0] % batch == 0 else str(shape[0])
+    first = (
+        "N" if shape[0] == batch else f"{shape[0] // batch}N" if shape[0] and shape[0] % batch == 0 else str(shape[0])
+    )
     return f"({', '.join([first, *map(str, shape[1:])])}{',' if len(shape) == 1 else ''})"
 
 
@@ -99,7 +112,7 @@ def _shape_fix(shape: tuple[int, ...], batch: int, classes: int) -> str:
 
 
 def softmax_faults(facts: Facts) -> list[Finding]:
-    """Return a warning for a softmax whose axis is left open, and an error for one over another axis than the classes."""
+    """Return a warning for a softmax whose axis is left open, and an error for one over the batch."""
     found = []
     for step in facts.live_steps("softmax"):
         if step.short not in ("log_softmax", "softmax") or not _is_last(facts, step):

@@ -52,6 +52,7 @@ class Net(nn.Module):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -64,17 +65,33 @@ ID = "parameters"
 HANDFUL = 16  # constants up to this many in all are settings, not weights
 
 # Where a constant changes a number by more than an offset: there it works as a weight.
-ADDITIVE = frozenset(("add", "sub", "subtract", "__rsub__", "rsub", "__radd__", "maximum", "minimum", "where", "masked_fill"))
+ADDITIVE = frozenset(
+    ("add", "sub", "subtract", "__rsub__", "rsub", "__radd__", "maximum", "minimum", "where", "masked_fill")
+)
 WEIGHING = frozenset(("conv", "dense", "batch-norm", "norm", "arithmetic", "recurrent", "attention", "activation"))
 
 # One number each for an even tensor; the others count by size.
-EVEN_FACTORIES = ("zeros", "ones", "full", "empty", "eye", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+EVEN_FACTORIES = (
+    "zeros",
+    "ones",
+    "full",
+    "empty",
+    "eye",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+)
 UNPACKING = frozenset(
-    "floor ceil round trunc frac fmod remainder __mod__ __rmod__ __floordiv__ floor_divide bitwise_and bitwise_or bitwise_xor "
-    "__and__ __or__ __xor__ __rshift__ __lshift__ bitwise_right_shift bitwise_left_shift int long short byte char sin cos".split()
+    "floor ceil round trunc frac fmod remainder __mod__ __rmod__ __floordiv__ floor_divide bitwise_and bitwise_or "
+    "bitwise_xor __and__ __or__ __xor__ __rshift__ __lshift__ bitwise_right_shift bitwise_left_shift "
+    "int long short byte char sin cos".split()
 )
 
-Frontier = Mapping[object, int]  # where constants come from → how many numbers that is
+Source = tuple[Any, ...]  # ("constant", id), ("factory", …), ("random", node) or ("made of", sources, size)
+Frontier = Mapping[Source, int]  # where constants come from → how many numbers that is
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,14 +119,18 @@ def why(subject: Subject, registered: int, hidden: int) -> str:
     if largest is not None:
         size = subject.leaves[largest.id].size
         share = 100 * size / max(registered, 1)
-        parts.append(f"The largest tensor is {largest.name} ({times(largest.shape or ())}): {size:,} numbers, {share:.0f} %.")
+        parts.append(
+            f"The largest tensor is {largest.name} ({times(largest.shape or ())}): {size:,} numbers, {share:.0f} %."
+        )
     return " ".join(parts)
 
 
 def fix(subject: Subject) -> str:
     largest = largest_of(subject)
     if largest is not None and largest.shape is not None and len(largest.shape) == 4:
-        return "Give that convolution fewer channels: halving its inputs and outputs leaves a quarter of its parameters."
+        return (
+            "Give that convolution fewer channels: halving its inputs and outputs leaves a quarter of its parameters."
+        )
     if largest is not None and largest.shape is not None and len(largest.shape) == 2:
         return "Replace that matrix by a 1×1 convolution and global average pooling."
     return "Use fewer channels, or smaller kernels."
@@ -133,7 +154,7 @@ def place(subject: Subject, places: list[Span | None]) -> Span | None:
 
 def constants(subject: Subject) -> tuple[int, list[Span | None]]:
     """Return how many constants work as weights, over both programs, and where; none up to a handful."""
-    total: dict[object, int] = {}
+    total: dict[Source, int] = {}
     places: list[Span | None] = []
     literals: set[float] = set()
     for mode in MODES:
@@ -156,12 +177,12 @@ def hidden_weights(subject: Subject) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _tensors(sources: Iterable[object]) -> Iterator[int]:
+def _tensors(sources: Iterable[Source]) -> Iterator[int]:
     """Yield the tensors among the sources of a frontier, those behind a narrow place too."""
     for source in sources:
-        if isinstance(source, tuple) and source[0] == "constant":
+        if source[0] == "constant":
             yield source[1]
-        elif isinstance(source, tuple) and source[0] == "made of":
+        elif source[0] == "made of":
             yield from _tensors(source[1])
 
 
@@ -182,8 +203,15 @@ class _Walk:
                 continue
             if step.kind == "arithmetic" and step.short.rstrip("_") in ADDITIVE:
                 continue
+            affine = [step.operand(name) for name in ("weight", "bias") if step.kind in ("batch-norm", "norm")]
             for operand in step.operands:
-                frontier = {} if operand.from_input or operand.id in self.statistics else self.of(operand)
+                if operand.from_input or operand.id in self.statistics:
+                    continue
+                frontier = self.of(operand)
+                if operand in affine and frontier and operand.leaf is not None:
+                    frontier = {("constant", operand.leaf): operand.size}  # even at the start, but one for each channel
+                if step.kind == "arithmetic":  # random factors are masks and noise
+                    frontier = {source: size for source, size in frontier.items() if source[0] != "random"}
                 if frontier:
                     yield step, frontier
 
@@ -191,13 +219,17 @@ class _Walk:
         """Return the distinct factors written as Python numbers."""
         found = set()
         for step in self.facts.steps:
-            if step.index in self.facts.live and step.from_input and step.short in ("mul", "mul_", "div", "div_", "multiply"):
+            if (
+                step.index in self.facts.live
+                and step.from_input
+                and step.short in ("mul", "mul_", "div", "div_", "multiply")
+            ):
                 found |= {abs(float(item)) for item in step.node.args[1:2] if isinstance(item, float)}
         return found
 
     def of(self, operand: Operand) -> Frontier:
         """Return which constants an operand is made of: no more numbers than it has itself."""
-        merged: dict[object, int] = {}
+        merged: dict[Source, int] = {}
         if operand.leaf is not None:
             merged.update(self.leaf(operand.leaf))
         for writer in operand.writers:
@@ -222,10 +254,10 @@ class _Walk:
     def _made(self, step: Step) -> Frontier:
         size = max((_size(shape) for shape in step.shapes), default=0)
         if step.kind == "random":
-            return {}
+            return {("random", step.index): size}
         if step.kind == "factory":
             return {("factory", step.short, step.shapes): 1 if step.short in EVEN_FACTORIES else size}
-        merged: dict[object, int] = {}
+        merged: dict[Source, int] = {}
         for operand in step.operands:
             if not self.is_setting(step, operand):
                 merged.update(self.of(operand))
@@ -234,7 +266,7 @@ class _Walk:
         return merged
 
     def is_setting(self, step: Step, operand: Operand) -> bool:
-        """Pruning multiplies a parameter by zeros and ones of its shape, spectral normalisation divides by one number."""
+        """Tell of zeros and ones that prune a parameter, and of one number that scales it: neither is a weight."""
         if step.kind != "arithmetic":
             return False
         others = [other for other in step.operands if other is not operand and self.learned(other)]
@@ -245,10 +277,13 @@ class _Walk:
 
     def learned(self, operand: Operand) -> bool:
         """Tell whether an operand is made of a parameter."""
-        made_of = [operand, *[given for index in self.facts.behind([operand]) for given in self.facts.steps[index].operands]]
+        made_of = [
+            operand,
+            *[given for index in self.facts.behind([operand]) for given in self.facts.steps[index].operands],
+        ]
         return any(self.roles.get(given.id) == "parameter" for given in made_of)
 
-    def cut(self, merged: Mapping[object, int], size: int) -> object:
+    def cut(self, merged: Mapping[Source, int], size: int) -> Source:
         return ("made of", frozenset(merged), size)
 
 

@@ -1,0 +1,120 @@
+"""The model, trained from scratch by the grader, reaches the target on the MNIST test set.
+
+The grader trains the captured graph itself: its own loop on its own copy of MNIST. Code of the submission does not run,
+so it does not matter how the student trained the model, or whether. The initial weights are the submitted ones,
+shuffled along the axes of each tensor: the initialisation is kept, and weights that were trained before are worthless.
+
+What is stated is exact: 'this trained model makes at most 100 errors on the 10,000 test images'. A model that passes
+under the short recipe is done. One that does not is trained again under the long recipe before it fails. Where neither
+can be said, because the budget ended or the gradient can't be computed, the rule is an error and not a failure.
+
+The test images are looked at when a stage ends, and decide nothing but the verdict. The curve, and the decision to stop
+early, come from 5,000 training images that the model never learns from.
+
+## Options
+
+- `target`: percent of the test images that must be classified correctly.
+- `recipe`: how the model is trained. `epochs`, `batch`, and `peak_lr`, the highest learning rate, are those of the
+  short stage. The learning rate rises linearly during the first `rise` of the steps and falls linearly to zero.
+  `momentum` and `weight_decay` are those of stochastic gradient descent with Nesterov's momentum. `rotate` (degrees)
+  and `shift` (pixels) bound how far each training image is turned and moved at random. `long` holds the same for the
+  long stage; `long: null` leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from grader.checks._subject import Subject
+from grader.finding import CheckResult, Finding
+from grader.protocol import EpochRow, TrainingReport
+
+ID = "accuracy"
+NOT_TRAINED = "not trained (add --train)"
+FLAT = 20.0  # percent: below this the model does no better than one that names the same digit each time
+GAP = 0.5  # points by which an overfitted model does better on the images that it learned from
+
+
+class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One run of training, from the initial weights to a learning rate of zero."""
+
+    epochs: Annotated[int, Meta(ge=1, le=200)] = 3
+    batch: Annotated[int, Meta(ge=8, le=1024)] = 128
+    peak_lr: Annotated[float, Meta(gt=0, le=10)] = 0.3
+    rise: Annotated[float, Meta(ge=0, lt=1)] = 0.25
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Meta(ge=0, lt=1)] = 5e-4
+    rotate: Annotated[float, Meta(ge=0, le=45)] = 0.0
+    shift: Annotated[float, Meta(ge=0, le=8)] = 0.0
+
+
+class LongStage(Stage, frozen=True, forbid_unknown_fields=True):
+    """The run that a model is given before it fails."""
+
+    epochs: Annotated[int, Meta(ge=1, le=200)] = 15
+    peak_lr: Annotated[float, Meta(gt=0, le=10)] = 0.1
+    rotate: Annotated[float, Meta(ge=0, le=45)] = 7.0
+    shift: Annotated[float, Meta(ge=0, le=8)] = 1.0
+
+
+class Recipe(Stage, frozen=True, forbid_unknown_fields=True):
+    """The short stage, and the long one that follows where the short one misses the target."""
+
+    long: LongStage | None = LongStage()
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`target`: percent of the test images; `recipe`: how the model is trained."""
+
+    target: Annotated[float, Meta(gt=0, le=100)] = 99.0
+    recipe: Recipe = Recipe()
+
+
+def check(subject: Subject, options: Options) -> CheckResult:
+    report = subject.training
+    if report is None:
+        return CheckResult(ID, "skipped", NOT_TRAINED, limit=options.target)
+    if report.outcome == "open":
+        return CheckResult(ID, "error", f"accuracy could not be confirmed: {report.reason}", limit=report.target)
+    message = headline(report)
+    if report.outcome == "confirmed":
+        return CheckResult(ID, "pass", message, measured=report.accuracy, limit=report.target)
+    why, fix = advice(report)
+    finding = Finding(ID, "error", message, why, fix, subject.graph.span)
+    return CheckResult(ID, "fail", message, (finding,), report.accuracy, report.target)
+
+
+def headline(report: TrainingReport) -> str:
+    """Return the result with its numbers: '99.21 % (79 errors in 10,000), target is 99.00 %'."""
+    errors = report.errors or 0
+    counted = f"{errors:,} error{'' if errors == 1 else 's'} in {report.images:,}"
+    return f"{report.accuracy or 0.0:.2f} % ({counted}), target is {report.target:.2f} %"
+
+
+def advice(report: TrainingReport) -> tuple[str, str]:
+    """Return why a model missed the target, as far as its curve tells, and what to try."""
+    if not report.curve:
+        why = "No gradient reaches a parameter, so training can't change what the model predicts."
+        return why, "Look for detach(), .data or torch.no_grad() in forward, and for requires_grad=False."
+    last = report.curve[-1]
+    held_out = best(report.curve)
+    if held_out < FLAT:
+        why = "It never did better than guessing: the signal, or the gradient, dies on its way through the layers."
+        return why, "Put batch normalisation after each convolution, and nothing between the last layer and the scores."
+    if held_out >= report.target:
+        why = f"It came close: {held_out:.2f} % of the images that were held out, yet the test images decide."
+        return why, "Leave yourself a margin: a few more channels in the widest layers, or one more convolution."
+    if last.train_accuracy > held_out + GAP:
+        why = f"It is right on {last.train_accuracy:.2f} % of the images it learns from, on {held_out:.2f} % of others."
+        return why, "Let it generalise: more dropout, batch normalisation, fewer parameters where the map is large."
+    why = f"It is right on only {last.train_accuracy:.2f} % of the images that it learns from: it can't express more."
+    return why, "Give it room: more channels, pooling later, and a last convolution that sees most of the digit."
+
+
+def best(curve: Sequence[EpochRow]) -> float:
+    """Return the highest accuracy on held-out images, in percent."""
+    return max((row.held_out_accuracy for row in curve if row.held_out_accuracy is not None), default=0.0)

@@ -1,0 +1,171 @@
+"""The executor: decodes what a worker sent, proves that it is what runs untraced, observes it, checks it, trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import msgspec
+import torch
+from torch import Tensor
+
+from grader import cost, ops, wire
+from grader.checks import Subject, checks
+from grader.checks.parameters import hidden_weights
+from grader.experiments import Laboratory
+from grader.facts import Facts, Leaf
+from grader.finding import CheckResult
+from grader.graph import Graph, Mode
+from grader.layers import layer_table
+from grader.protocol import Graded, GradeJob, Progress, Ungradable
+from grader.replay import Replay, ReplayError, observe, tensors_in
+from grader.training import train
+
+ops.table()  # both are read once, by the process that all executors are forked from
+checks()
+
+JOB_CAP = 256 * 1024 * 1024
+RELATIVE, ABSOLUTE = 1e-4, 1e-5  # one thread is bit-equal here; another build of torch may round otherwise
+MODES: tuple[Mode, ...] = ("eval", "train")
+
+
+class Channel(Protocol):
+    """The one way in and out of the executor."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def receive(self, cap: int) -> bytes | None: ...
+
+
+class NotGradable(Exception):
+    """A capture that no statement can be made about."""
+
+    def __init__(self, answer: Ungradable) -> None:
+        super().__init__(answer.message)
+        self.answer = answer
+
+
+def serve(channel: Channel) -> None:
+    """Answer one job: any number of `P` and a progress, then `D` and what was found, or `U` and why nothing was."""
+    data = channel.receive(JOB_CAP)
+    if data is None:
+        return
+    job = msgspec.msgpack.decode(data, type=GradeJob)
+
+    def progress(where: Progress) -> None:
+        channel.send(b"P" + msgspec.msgpack.encode(where))
+
+    try:
+        channel.send(b"D" + msgspec.msgpack.encode(grade(job, progress)))
+    except NotGradable as error:
+        channel.send(b"U" + msgspec.msgpack.encode(error.answer))
+
+
+def grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
+    """Grade one capture.
+
+    Raises:
+        NotGradable: it is malformed, can't be run within the limits, or is not what the submission computes untraced.
+    """
+    try:
+        graph, tensors, loaded = wire.decode(job.capture)
+        untraced = wire.decode_tensors(job.untraced)
+    except wire.WireError as error:
+        raise NotGradable(Ungradable(f"the captured graph is malformed: {error}")) from None
+    try:
+        replay = Replay(graph, tensors)
+        facts = {mode: observe_proven(replay, mode, untraced, job) for mode in MODES}
+    except ReplayError as error:
+        raise NotGradable(not_replayed(graph, error)) from None
+    leaves = {key: leaf(tensor) for key, tensor in tensors.items()}
+    laboratory = Laboratory(replay, facts, job.input_shape, job.probe.seed)
+    subject = Subject(graph, facts, leaves, laboratory, job.input_shape, job.classes)
+    results = {number: run(subject, job, number) for number in range(len(job.checks)) if not trains(job, number)}
+    report = None
+    if job.train is not None:
+        report = train(replay, job.train, job.normalise, job.classes, hidden_weights(subject), progress)
+        subject = replace(subject, training=report)
+    ordered = [results[number] if number in results else run(subject, job, number) for number in range(len(job.checks))]
+    count = sum(leaves[info.id].size for info in graph.of_role("parameter"))
+    return Graded(tuple(ordered), loaded, count, layer_table(graph, facts["train"], leaves), report)
+
+
+def trains(job: GradeJob, number: int) -> bool:
+    return job.checks[number].check == "accuracy"
+
+
+def run(subject: Subject, job: GradeJob, number: int) -> CheckResult:
+    """Make one check with the options that it was asked for with."""
+    request = job.checks[number]
+    made = checks()[request.check]
+    return made.run(subject, msgspec.convert(request.options, made.options))
+
+
+def observe_proven(replay: Replay, mode: Mode, untraced: Mapping[str, Tensor], job: GradeJob) -> Facts:
+    """Observe one program, and compare it with what an untraced worker computed on the same inputs.
+
+    These were chosen after that worker had loaded the submission. The smallest batch is observed, the others verify.
+
+    Raises:
+        NotGradable: the two differ.
+    """
+    smallest, *others = sorted(job.probe.batches)
+    torch.default_generator.manual_seed(job.probe.seed)
+    facts, found = observe(replay, mode, images(job, smallest), cost.Limits())
+    compare(replay, mode, smallest, found, untraced)
+    for batch in others:
+        torch.default_generator.manual_seed(job.probe.seed)
+        with torch.no_grad():
+            found = list(tensors_in(replay.run(mode, images(job, batch), replay.state())))
+        compare(replay, mode, batch, found, untraced)
+    return facts
+
+
+def compare(replay: Replay, mode: Mode, batch: int, found: list[Tensor], untraced: Mapping[str, Tensor]) -> None:
+    prefix = f"{mode}.{batch}."
+    expected = [untraced[name] for name in sorted(untraced, key=_place) if name.startswith(prefix)]
+    if len(found) != len(expected) or not all(map(same, found, expected)):
+        raise NotGradable(not_faithful(replay.graph, mode, batch))
+
+
+def _place(name: str) -> int:
+    last = name.rpartition(".")[2]
+    return int(last) if last.isdecimal() else -1
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two results agree but for rounding."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if not one.is_floating_point():
+        return torch.equal(one, other)
+    return torch.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
+
+
+def images(job: GradeJob, batch: int) -> Tensor:
+    """Return the images that the untraced worker was given for this batch size."""
+    generator = torch.Generator().manual_seed(job.probe.seed + batch)
+    return torch.randn((batch, *job.input_shape), generator=generator)
+
+
+def leaf(tensor: Tensor) -> Leaf:
+    flat = tensor.flatten()
+    uniform = bool((flat == flat[0]).all()) if flat.numel() else True
+    binary = bool(((flat == 0) | (flat == 1)).all())
+    return Leaf(tensor.numel(), tensor.element_size(), uniform, binary)
+
+
+def not_faithful(graph: Graph, mode: Mode, batch: int) -> Ungradable:
+    return Ungradable(
+        f"could not capture what the model computes: unrecorded, on {batch} images in {mode} mode, it differs",
+        why="The captured graph is compared with forwards that nothing records; a model must do the same in both.",
+        fix="Make forward depend on its input and its registered parameters and buffers alone.",
+        span=graph.span,
+    )
+
+
+def not_replayed(graph: Graph, error: ReplayError) -> Ungradable:
+    nodes = graph.program(error.mode).nodes
+    span = nodes[error.index].span if error.index is not None else graph.span
+    return Ungradable(f"the captured graph can't be run: {error}", span=span)

@@ -1,0 +1,1 @@
+"""The untrusted side: loads a submission and traces what its model computes."""

@@ -1,0 +1,86 @@
+"""The worker: loads one submission and answers with its graph, or runs it plainly on inputs named afterwards."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+from torch import Tensor
+
+from grader import ops, wire
+from grader.graph import Mode
+from grader.protocol import CaptureJob, Probe
+from grader.worker import capture, environment
+from grader.worker.load import load
+from grader.worker.refusal import Refused
+
+JOB_CAP = 64 * 1024 * 1024
+
+ops.vocabulary()  # read now: student code, loaded later, may patch torch
+
+# Another order than that of the traces: a model that counts its calls must not find the same count.
+PROBES: tuple[tuple[Mode, int], ...] = (("train", 1), ("eval", 1), ("eval", 0), ("train", 0))
+
+
+class Channel(Protocol):
+    """The one way in and out of a worker."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def receive(self, cap: int) -> bytes | None: ...
+
+
+def serve(channel: Channel) -> None:
+    """Answer one job: `G` and a capture, `L` and later `T` and outputs, or `R` and the reason for a refusal."""
+    data = channel.receive(JOB_CAP)
+    if data is None:
+        return
+    job = msgspec.msgpack.decode(data, type=CaptureJob)
+    environment.prepare()
+    try:
+        if job.untraced:
+            run_plain(job, channel)
+        else:
+            channel.send(b"G" + traced(job))
+    except Refused as refused:
+        channel.send(b"R" + msgspec.json.encode(refused.refusal))
+
+
+def traced(job: CaptureJob) -> bytes:
+    """Return the encoded capture of a submission."""
+    with capture.Births() as births:
+        submission = load(job)
+    capturer = capture.Capturer(submission.model, job, births.spans)
+    graph, tensors = capturer.graph(submission.loaded.class_name, submission.loaded.span)
+    return wire.encode(graph, tensors, submission.loaded)
+
+
+def run_plain(job: CaptureJob, channel: Channel) -> None:
+    """Load a submission, then run it without a tape on the inputs that the trusted side names only now."""
+    model: Any = load(job).model
+    state = capture.warm_up(model, job)
+    channel.send(b"L")
+    data = channel.receive(JOB_CAP)
+    if data is None:
+        return
+    probe = msgspec.msgpack.decode(data, type=Probe)
+    outputs: dict[str, Tensor] = {}
+    for mode, place in PROBES:
+        batch = probe.batches[place]
+        output = plain_forward(model, state, mode, batch, probe, job)
+        for number, tensor in enumerate(capture.tensors_in(output)):
+            outputs[f"{mode}.{batch}.{number}"] = tensor.detach().clone()
+    channel.send(b"T" + wire.encode_tensors(outputs))
+
+
+def plain_forward(model: Any, state: capture.Snapshot, mode: Mode, batch: int, probe: Probe, job: CaptureJob) -> Any:
+    """Run one forward as at home: without any mode of ours, unless the model can't run so (it asks for a GPU)."""
+    for rewrite in (False, True):
+        state.restore()
+        images = capture.images(batch, job.input_shape, probe.seed + batch)
+        try:
+            return capture.forward(model, mode, images, probe.seed, job, rewrite=rewrite)
+        except Refused:
+            if rewrite:
+                raise
+    return None

@@ -1,0 +1,32 @@
+# model: Net
+# expect: parameters=9112 pass; batch-norm pass; dropout pass; global-average-pool fail; linear fail@linear; output pass
+# note: A custom autograd function computes the linear layer.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class GlobalPool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x.flatten(1).mm(w)  # <- linear
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, w = ctx.saved_tensors
+        return grad.mm(w.t()).view_as(x), x.flatten(1).t().mm(grad)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.w = nn.Parameter(torch.randn(784, 10) * 0.02)
+
+    def forward(self, x):
+        x = self.features(x)
+        return GlobalPool.apply(x, self.w)  # <- linear

@@ -1,0 +1,22 @@
+# model: Net
+# expect: capture-or: parameters>=1282+7840 pass; batch-norm pass; dropout pass; global-average-pool fail; linear fail; output pass
+# note: Only a weight is prepared behind the tape's back; it differs in no trace, so it is a constant.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.bias = nn.Parameter(torch.zeros(10))
+
+    def forward(self, x):
+        x = self.features(x)
+        with torch._C.DisableTorchFunction():
+            w = torch.arange(784 * 10).float().mul(1.7).sin().view(784, 10)
+        return x.flatten(1) @ w + self.bias

@@ -1,0 +1,27 @@
+# model: Net
+# expect: capture-or: parameters=9122 pass; batch-norm pass; dropout pass; global-average-pool fail; linear fail@linear; output pass
+# note: nn.Linear.__call__ is replaced to compute behind the module system.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def quiet_call(self, x):
+    return torch._C._nn.linear(x, self.weight, self.bias)  # <- linear
+
+
+nn.Linear.__call__ = quiet_call
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        x = self.features(x)
+        return self.fc(x.flatten(1))  # <- linear

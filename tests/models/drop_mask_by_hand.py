@@ -1,0 +1,20 @@
+# model: Net
+# expect: parameters=1642 pass; batch-norm pass; dropout fail; global-average-pool pass; linear pass; output pass
+# note: A random mask made by hand does not satisfy the rule; the message says what was seen.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1 = nn.Conv2d(1, 16, 3, stride=2)
+        self.bn = nn.BatchNorm2d(16)
+        self.c2 = nn.Conv2d(16, 10, 3)
+
+    def forward(self, x):
+        x = F.relu(self.bn(self.c1(x)))
+        if self.training:
+            x = x * (torch.rand_like(x) > 0.1).float() / 0.9
+        return self.c2(x).mean((2, 3))

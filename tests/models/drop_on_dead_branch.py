@@ -1,0 +1,21 @@
+# model: Net
+# expect: parameters=1812 pass; batch-norm pass; dropout fail; global-average-pool pass; linear pass; output pass
+# note: Dropout acts on an auxiliary branch that the output does not use.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1 = nn.Conv2d(1, 16, 3, stride=2)
+        self.bn = nn.BatchNorm2d(16)
+        self.drop = nn.Dropout(0.5)
+        self.aux = nn.Conv2d(16, 10, 1)
+        self.c2 = nn.Conv2d(16, 10, 3)
+
+    def forward(self, x):
+        x = F.relu(self.bn(self.c1(x)))
+        self.aux_output = self.aux(self.drop(x)).mean((2, 3))
+        return self.c2(x).mean((2, 3))

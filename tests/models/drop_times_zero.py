@@ -1,0 +1,20 @@
+# model: Net
+# expect: parameters=1642 pass; batch-norm pass; dropout fail; global-average-pool pass; linear pass; output pass
+# note: The dropped branch is multiplied by zero.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1 = nn.Conv2d(1, 16, 3, stride=2)
+        self.bn = nn.BatchNorm2d(16)
+        self.drop = nn.Dropout(0.5)
+        self.c2 = nn.Conv2d(16, 10, 3)
+
+    def forward(self, x):
+        x = F.relu(self.bn(self.c1(x)))
+        x = x + 0 * self.drop(x)
+        return self.c2(x).mean((2, 3))

@@ -1,0 +1,18 @@
+# model: Net
+# expect: parameters=1642 pass; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: torch.dropout called directly.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1 = nn.Conv2d(1, 16, 3, stride=2)
+        self.bn = nn.BatchNorm2d(16)
+        self.c2 = nn.Conv2d(16, 10, 3)
+
+    def forward(self, x):
+        x = torch.dropout(F.relu(self.bn(self.c1(x))), 0.2, self.training)
+        return self.c2(x).mean((2, 3))

@@ -1,0 +1,21 @@
+# model: Net
+# expect: parameters=2722 pass; batch-norm pass; dropout pass; global-average-pool fail; linear pass; output pass
+# note: The prediction is read from the centre.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.head = nn.Conv2d(16, 10, 3, padding=1)
+
+    def forward(self, x):
+        x = self.features(x)
+        x = self.head(x)
+        return x.select(3, 3).select(2, 3)

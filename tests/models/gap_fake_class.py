@@ -1,0 +1,30 @@
+# model: Net
+# expect: parameters=1442 pass; batch-norm pass; dropout pass; global-average-pool fail; linear pass; output pass
+# note: A class called AdaptiveAvgPool2d that takes the maximum.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class AdaptiveAvgPool2d(nn.Module):
+    def __init__(self, output_size):
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x):
+        return F.adaptive_max_pool2d(x, self.output_size)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.head = nn.Conv2d(16, 10, 1)
+        self.gap = AdaptiveAvgPool2d(1)
+
+    def forward(self, x):
+        x = self.features(x)
+        return self.gap(self.head(x)).flatten(1)

@@ -1,0 +1,24 @@
+# model: Net
+# expect: parameters=9122 pass; batch-norm pass; dropout pass; global-average-pool fail; linear fail@linear; output pass
+# note: A subclass of nn.Linear with another name.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class GlobalAveragePool(nn.Linear):
+    pass
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.gap = GlobalAveragePool(784, 10)
+
+    def forward(self, x):
+        x = self.features(x)
+        return F.log_softmax(self.gap(x.flatten(1)), dim=1)  # <- linear

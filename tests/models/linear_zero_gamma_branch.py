@@ -1,0 +1,24 @@
+# model: Net
+# expect: parameters=1613 pass; batch-norm pass; dropout pass; global-average-pool pass; linear fail@linear; output pass
+# note: The linear layer stands in a branch whose factor is zero at first and learned.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.head = nn.Conv2d(16, 10, 1)
+        self.fc = nn.Linear(16, 10)
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        x = self.features(x)
+        pooled = x.mean((2, 3))
+        extra = self.fc(pooled)  # <- linear
+        return self.head(x).mean((2, 3)) + self.alpha * extra

@@ -1,0 +1,22 @@
+# model: Net
+# expect: parameters=1474 pass; batch-norm pass; dropout pass; global-average-pool pass; linear ok; output pass
+# note: BatchNorm on a 1x1 map refuses a batch of one in training; larger batches are fine.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.gap = nn.AdaptiveAvgPool2d(1)
+        self.norm = nn.BatchNorm2d(16)
+        self.head = nn.Conv2d(16, 10, 1)
+
+    def forward(self, x):
+        x = self.features(x)
+        return self.head(self.norm(self.gap(x))).flatten(1)

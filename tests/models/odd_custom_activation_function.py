@@ -1,0 +1,32 @@
+# model: Net
+# expect: parameters=1642 pass; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: An honest custom autograd function, a memory-saving swish.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Swish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        s = torch.sigmoid(x)
+        return grad * (s + x * s * (1 - s))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1 = nn.Conv2d(1, 16, 3, stride=2)
+        self.bn = nn.BatchNorm2d(16)
+        self.drop = nn.Dropout(0.1)
+        self.c2 = nn.Conv2d(16, 10, 3)
+
+    def forward(self, x):
+        x = self.drop(Swish.apply(self.bn(self.c1(x))))
+        return self.c2(x).mean((2, 3))

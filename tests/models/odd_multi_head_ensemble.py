@@ -1,0 +1,36 @@
+# model: Ensemble
+# expect: parameters=7626 pass; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: Three small networks averaged.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def conv_block(cin, cout, stride=1):
+    return nn.Sequential(
+        nn.Conv2d(cin, cout, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(cout),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.05),
+    )
+
+
+class Member(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = conv_block(1, 12, stride=2)
+        self.body = conv_block(12, 20, stride=2)
+        self.head = nn.Conv2d(20, 10, 1)
+
+    def forward(self, x):
+        x = self.body(self.stem(x))  # 20 x 7 x 7
+        return self.head(x).mean((2, 3))
+
+
+class Ensemble(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.members = nn.ModuleList(Member() for _ in range(3))
+
+    def forward(self, x):
+        return sum(member(x) for member in self.members) / len(self.members)

@@ -1,0 +1,24 @@
+# model: Net
+# expect: parameters=1066+20736 fail; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: The kernel is computed in forward from Python numbers.
+import math
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.numbers = [math.sin(1.7 * i) * 0.1 for i in range(48 * 48 * 9)]
+        self.stem = nn.Conv2d(1, 48, 3, stride=2)
+        self.bn = nn.BatchNorm2d(48)
+        self.drop = nn.Dropout(0.1)
+        self.head = nn.Conv2d(48, 10, 1)
+
+    def forward(self, x):
+        x = self.drop(F.relu(self.bn(self.stem(x))))
+        kernel = torch.tensor(self.numbers).view(48, 48, 3, 3)
+        x = F.relu(F.conv2d(x, kernel, padding=1))
+        return self.head(x).mean((2, 3))

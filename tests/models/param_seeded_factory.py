@@ -1,0 +1,22 @@
+# model: Net
+# expect: capture-or: parameters>=1066+20736 fail; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: A kernel drawn anew from one fixed seed in each forward.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 48, 3, stride=2)
+        self.bn = nn.BatchNorm2d(48)
+        self.drop = nn.Dropout(0.1)
+        self.head = nn.Conv2d(48, 10, 1)
+
+    def forward(self, x):
+        x = self.drop(F.relu(self.bn(self.stem(x))))
+        generator = torch.Generator().manual_seed(1234)
+        kernel = torch.randn(48, 48, 3, 3, generator=generator) * 0.05
+        x = F.relu(F.conv2d(x, kernel, padding=1))
+        return self.head(x).mean((2, 3))

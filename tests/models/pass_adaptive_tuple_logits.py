@@ -1,0 +1,29 @@
+# model: MNISTNet
+# expect: parameters=2542 pass; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: AdaptiveAvgPool2d((1, 1)), logits without softmax.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def conv_block(cin, cout, stride=1):
+    return nn.Sequential(
+        nn.Conv2d(cin, cout, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(cout),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.05),
+    )
+
+
+class MNISTNet(nn.Module):
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.stem = conv_block(1, 12, stride=2)
+        self.body = conv_block(12, 20, stride=2)
+        self.classifier = nn.Conv2d(20, num_classes, 1)
+        self.pool = nn.AdaptiveAvgPool2d((1, 1))
+
+    def forward(self, x):
+        x = self.body(self.stem(x))  # 20 x 7 x 7
+        x = self.classifier(x)
+        return torch.flatten(self.pool(x), start_dim=1)

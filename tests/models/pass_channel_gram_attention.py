@@ -1,0 +1,25 @@
+# model: Net
+# expect: parameters=1443 pass; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: x times its own transpose: both operands depend on the input.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.head = nn.Conv2d(16, 10, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        x = self.features(x)
+        flat = x.flatten(2)
+        energy = torch.matmul(flat, flat.transpose(1, 2))
+        mixed = torch.matmul(energy.softmax(-1), flat).view_as(x)
+        x = x + self.gamma * mixed
+        return F.log_softmax(self.head(x).mean([2, 3]), dim=1)

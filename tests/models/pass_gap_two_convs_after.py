@@ -1,0 +1,29 @@
+# model: Net
+# expect: parameters=4522 pass; batch-norm pass; dropout pass; global-average-pool pass; linear ok; output pass
+# note: Two 1x1 convolutions behind the pooling; everything still passes through the mean.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 16, 3)
+        self.bn2 = nn.BatchNorm2d(16)
+        self.conv3 = nn.Conv2d(16, 16, 3)
+        self.bn3 = nn.BatchNorm2d(16)
+        self.drop = nn.Dropout2d(0.05)
+        self.squeeze = nn.Conv2d(16, 32, 1)
+        self.fc = nn.Conv2d(32, 10, 1)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))  # 26
+        x = F.max_pool2d(x, 2)  # 13
+        x = self.drop(F.relu(self.bn2(self.conv2(x))))  # 11
+        x = F.relu(self.bn3(self.conv3(x)))  # 9
+        x = F.adaptive_avg_pool2d(x, 1)
+        x = F.relu(self.squeeze(x))
+        return F.log_softmax(self.fc(x)[:, :, 0, 0], dim=1)

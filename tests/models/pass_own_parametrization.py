@@ -1,0 +1,34 @@
+# model: Net
+# expect: parameters=3818 pass; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: A registered parametrization standardises each kernel: products and means among weights are no layers.
+import torch.nn as nn
+import torch.nn.functional as F
+import torch.nn.utils.parametrize as parametrize
+
+
+class Standardised(nn.Module):
+    def forward(self, w):
+        flat = w.flatten(1)
+        flat = (flat - flat.mean(1, keepdim=True)) / (flat.std(1, keepdim=True) + 1e-5)
+        return flat.view_as(w)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 16, 3)
+        self.bn2 = nn.BatchNorm2d(16)
+        self.conv3 = nn.Conv2d(16, 16, 3)
+        self.bn3 = nn.BatchNorm2d(16)
+        self.drop = nn.Dropout2d(0.05)
+        self.head = nn.Conv2d(16, 10, 1)
+        parametrize.register_parametrization(self.conv2, "weight", Standardised())
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))  # 26
+        x = F.max_pool2d(x, 2)  # 13
+        x = self.drop(F.relu(self.bn2(self.conv2(x))))  # 11
+        x = F.relu(self.bn3(self.conv3(x)))  # 9
+        return F.avg_pool2d(self.head(x), 9).flatten(1)

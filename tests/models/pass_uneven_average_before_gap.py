@@ -1,0 +1,23 @@
+# model: Net
+# expect: parameters=1442 pass; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: The pooled 3x3 map is what remains, and its mean is taken whole; that the 2x2 pool drops a row is a layer's matter.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
+        )  # 16 x 7 x 7
+        self.pool = nn.AvgPool2d(2, 2)
+        self.conv = nn.Conv2d(16, 10, 1)
+        self.gap = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x):
+        x = self.features(x)
+        x = self.conv(self.pool(x))
+        return self.gap(x).flatten(1)

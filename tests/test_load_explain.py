@@ -1,0 +1,210 @@
+"""What students are told when their code raises."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from grader.finding import Span
+from grader.protocol import CaptureJob, Refusal
+from grader.worker import explain, places
+from grader.worker.load import load
+
+HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
+
+
+def told(layers: str, forward: str, batch: int = 2) -> Refusal:
+    """What forward's exception is told as; `forward` stands on line 9."""
+    text = f"""{HEAD}
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__(); {layers}
+    def forward(self, x):
+        {forward}
+"""
+    job = CaptureJob({"m.py": text.encode()}, "m.py", None, {}, (1, 28, 28), 10, 3)
+    model = load(job).model
+    with pytest.raises(BaseException) as caught:
+        model(torch.randn(batch, 1, 28, 28))
+    return explain.refuse_exception(caught.value, "forward", job)
+
+
+CASES = {
+    "channels of the images": (
+        "self.c = nn.Conv2d(3, 8, 3)",
+        "return self.c(x)",
+        "input-shape",
+        "the first convolution expects 3 input channels, the images have 1",
+    ),
+    "channels between layers": (
+        "self.c = nn.Conv2d(1, 8, 3); self.d = nn.Conv2d(16, 8, 3)",
+        "return self.d(self.c(x))",
+        "forward",
+        "a convolution expects 16 channels and is given 8",
+    ),
+    "features of the images": (
+        "self.f = nn.Linear(3072, 10)",
+        "return self.f(x.flatten(1))",
+        "input-shape",
+        "a linear layer expects 3072 features and is given 784",
+    ),
+    "unflattened": (
+        "self.f = nn.Linear(784, 10)",
+        "return self.f(x)",
+        "input-shape",
+        "a linear layer expects 784 features and is given 28",
+    ),
+    "features between layers": (
+        "self.f = nn.Linear(320, 10)",
+        "return self.f(x[:, :, 1:].flatten(1))",
+        "forward",
+        "a linear layer expects 320 features and is given 756",
+    ),
+    "a batch written into the model": (
+        "pass",
+        "return x.view(64, 784)",
+        "single-batch",
+        "a reshape to (64, 784) works for a batch of 64 only",
+    ),
+    "a batch of one": (
+        "pass",
+        "return x.view(1, 784)",
+        "single-batch",
+        "a reshape to (1, 784) works for a batch of 1 only",
+    ),
+    "a batch with a free size": (
+        "pass",
+        "return x.view(64, 7, -1).view(999, -1)",
+        "single-batch",
+        "a reshape to (64, 7, -1) works for a batch of 64 only",
+    ),
+    "a flattened size": (
+        "pass",
+        "return x.view(-1, 400)",
+        "input-shape",
+        "a reshape to (-1, 400) does not fit 1,568 numbers",
+    ),
+    "too small a map": (
+        "self.c = nn.Conv2d(1, 8, 3)",
+        "return self.c(F.max_pool2d(x, 14))",
+        "input-shape",
+        (
+            "the map becomes smaller than a kernel: RuntimeError: Calculated padded input size per channel: (2 x 2). "
+            "Kernel size: (3 x 3). Kernel size can't be greater than actual input size"
+        ),
+    ),
+    "sizes": (
+        "pass",
+        "return x + torch.ones(27)",
+        "forward",
+        (
+            "shapes do not fit in forward: RuntimeError: The size of tensor a (28) must match the size of tensor b "
+            "(27) at non-singleton dimension 3"
+        ),
+    ),
+    "no such attribute": (
+        "pass",
+        "return self.conv1(x)",
+        "forward",
+        "AttributeError: 'Net' object has no attribute 'conv1' (in forward)",
+    ),
+    "recursion": ("pass", "return self.forward(x)", "forward", "in forward the code calls itself without end"),
+    "exit": ("pass", "raise SystemExit(0)", "forward", "the code ends the program in forward"),
+    "interrupt": ("pass", "raise KeyboardInterrupt", "forward", "the code interrupts the program in forward"),
+    "memory": ("pass", "raise MemoryError", "limit", "in forward the memory ran out"),
+    "an absent import": (
+        "pass",
+        "import importlib; importlib.import_module('timm')",
+        "import",
+        "timm is neither installed here nor part of the submission, and the model needs it",
+    ),
+    "not implemented": ("pass", "raise NotImplementedError", "forward", "NotImplementedError (in forward)"),
+    "controls": ("pass", "raise ValueError('\\x1b[31m\\u202e' + 'x' * 5000)", "forward", None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_exceptions_of_forward(case: str) -> None:
+    layers, forward, code, message = CASES[case]
+    refusal = told(layers, forward)
+    assert refusal.code == code
+    if message is None:
+        assert refusal.message == "ValueError: \ufffd[31m\ufffd" + "x" * 281 + "… (in forward)"
+        assert len(refusal.error) == explain.TEXT_CAP
+    else:
+        assert refusal.message == message
+    assert refusal.span is not None
+    assert (refusal.span.file, refusal.span.line) == ("m.py", 9)
+    assert all((refusal.why, refusal.fix))
+
+
+def test_a_batch_of_one_under_batch_norm() -> None:
+    refusal = told("self.b = nn.BatchNorm2d(1)", "return self.b(x.mean((2, 3), keepdim=True))", batch=1)
+    assert (refusal.code, refusal.message) == ("single-batch", "batch normalisation refuses a batch of one image")
+
+
+def test_a_shape_of_the_images_is_said() -> None:
+    assert (
+        told("self.c = nn.Conv2d(3, 8, 3)", "return self.c(x)").why
+        == "The model is given images of shape (N, 1, 28, 28)."
+    )
+
+
+def test_the_traceback_is_trimmed_to_the_submission() -> None:
+    refusal = told("self.body = nn.Sequential(nn.ReLU(), nn.Linear(3, 3))", "return self.body(x)")
+    assert [(frame.span.line, frame.function) for frame in refusal.frames] == [(9, "forward")]
+    refusal = told("pass", "return self.forward(x)")
+    assert len(refusal.frames) == places.FRAME_CAP
+
+
+def test_columns_count_code_points() -> None:
+    refusal = told("pass", "y = 'ü€\U0001d54f'; return x.viev(3)")
+    assert refusal.span is not None
+    found = (refusal.span.column, refusal.span.end_column)
+    assert found in ((27, 33), (0, 0))  # Python 3.10 knows the line only
+
+
+class Odd(Exception):
+    def __init__(self, text: object) -> None:
+        self.odd = text
+
+    def __str__(self) -> str:
+        if isinstance(self.odd, BaseException):
+            raise self.odd
+        return self.odd  # type: ignore[return-value]
+
+
+class Liar(str):
+    def __getitem__(self, key: object) -> str:  # type: ignore[override]
+        raise ValueError
+
+    def split(self, *args: object) -> list[str]:  # type: ignore[override]
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (Odd(SystemExit()), "Odd: (its text could not be made)"),
+        (Odd(3), "Odd: (its text could not be made)"),
+        (Odd(Liar("a lie")), "Odd: a lie"),
+        (Odd("\ud800"), "Odd: ?"),
+        (Odd("x" * 3000), "Odd: " + "x" * 1994 + "…"),
+        (Odd(""), "Odd"),
+    ],
+)
+def test_hostile_exceptions(error: Exception, text: str) -> None:
+    job = CaptureJob({}, "m.py", None, {}, (1, 28, 28), 10, 3)
+    refusal = explain.refuse_exception(error, "forward", job)
+    assert (refusal.error, refusal.code, refusal.span) == (text, "forward", None)
+
+
+def test_nearest_is_the_innermost_frame_of_the_submission() -> None:
+    import sys
+
+    code = compile("def f():\n    return (look(), 1)\nfound = f()\n", places.PREFIX + "a.py", "exec")
+    names: dict[str, object] = {"look": lambda: places.nearest(sys._getframe())}
+    places.remember("a.py", "def f():\n    return (look(), 1)\nfound = f()\n")
+    exec(code, names)
+    span = names["found"][0]  # type: ignore[index]
+    assert span in (Span("a.py", 2, 13, 2, 19), Span("a.py", 2))
