@@ -144,6 +144,7 @@ class Laboratory:
 
     def baseline(self, mode: Mode, draw: int) -> Tensor | None:
         """Return the prediction of an unchanged run; None where it is not finite."""
+        self.state(draw)
         if (mode, draw) not in self._baselines:
             kept: Values = {}
             self._baselines[mode, draw] = self.run(mode, draw, {}, kept=kept)
@@ -209,7 +210,7 @@ class Laboratory:
         return self._states[draw]
 
     def settle(self, draw: int) -> None:
-        """Give batch normalisations the statistics that belong to the drawn weights, by one run in training mode."""
+        """Give batch normalisations the statistics that belong to the drawn weights: one plain run in training mode."""
         steps = self.facts["train"].steps
         kept = {
             step.index: step for step in steps if step.kind == "batch-norm" and step.operand("running_mean") is not None
@@ -228,7 +229,9 @@ class Laboratory:
 
             return override
 
-        self.run("train", draw, {index: measure(index) for index in kept})
+        values: Values = {}
+        self._baselines["train", draw] = self.run("train", draw, {index: measure(index) for index in kept}, kept=values)
+        self._values["train", draw] = values
 
     @cached_property
     def learned(self) -> tuple[int, ...]:

@@ -19,8 +19,8 @@ class Operand:
     """A tensor that a node was given.
 
     `writers` are the indexes of the nodes that made this tensor or wrote into its memory; `leaf` is its id where it is
-    a tensor of the graph itself. `axes` are the spatial axes where it is a map; `flattened` tells that it holds positions
-    of a map along its other axes.
+    a tensor of the graph itself. `axes` are the spatial axes where it is a map; `flattened` tells that it holds
+    positions of a map along its other axes.
     """
 
     id: int

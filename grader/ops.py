@@ -22,49 +22,76 @@ from grader.kinds import Kind
 # kind → short names, looked up in every namespace below, with and without the trailing underscore of in-place forms.
 TABLE: dict[Kind, str] = {
     "conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
-    "dense": "linear bilinear matmul __matmul__ __rmatmul__ mm bmm mv dot vdot inner outer addmm baddbmm addbmm addmv "
-    "addr einsum tensordot chain_matmul multi_dot",
+    "dense": (
+        "linear bilinear matmul __matmul__ __rmatmul__ mm bmm mv dot vdot inner outer addmm baddbmm addbmm "
+        "addmv addr einsum tensordot chain_matmul multi_dot"
+    ),
     "batch-norm": "batch_norm native_batch_norm",
     "norm": "layer_norm group_norm instance_norm local_response_norm rms_norm normalize",
     "dropout": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout",
     "avg-pool": "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d",
-    "max-pool": "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
-    "max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices lp_pool1d lp_pool2d "
-    "adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices",
-    "reduce": "sum mean nansum nanmean amax amin max min logsumexp prod var std var_mean std_mean norm vector_norm "
-    "linalg_norm linalg_vector_norm median cumsum cumprod all any argmax argmin aminmax frobenius_norm",
-    "activation": "relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh softplus softsign "
-    "tanhshrink softshrink hardshrink logsigmoid sigmoid tanh threshold rrelu glu exp expm1 log log1p log2 log10 sqrt "
-    "rsqrt square abs absolute neg negative positive sign sin cos tan asin acos atan arctan sinh cosh asinh acosh "
-    "atanh erf erfc erfinv reciprocal clamp clip clamp_min clamp_max floor ceil round trunc frac nan_to_num expit logit "
-    "isnan isinf isfinite logical_not bitwise_not sgn log_sigmoid exp2 sinc deg2rad",
+    "max-pool": (
+        "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
+        "max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices lp_pool1d lp_pool2d "
+        "adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices"
+    ),
+    "reduce": (
+        "sum mean nansum nanmean amax amin max min logsumexp prod var std var_mean std_mean norm vector_norm "
+        "linalg_norm linalg_vector_norm median cumsum cumprod all any argmax argmin aminmax frobenius_norm"
+    ),
+    "activation": (
+        "relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh softplus softsign "
+        "tanhshrink softshrink hardshrink logsigmoid sigmoid tanh threshold rrelu glu exp expm1 log log1p "
+        "log2 log10 sqrt rsqrt square abs absolute neg negative positive sign sin cos tan asin acos atan "
+        "arctan sinh cosh asinh acosh atanh erf erfc erfinv reciprocal clamp clip clamp_min clamp_max floor "
+        "ceil round trunc frac nan_to_num expit logit isnan isinf isfinite logical_not bitwise_not sgn "
+        "log_sigmoid exp2 sinc deg2rad"
+    ),
     "softmax": "softmax log_softmax softmin gumbel_softmax",
-    "arithmetic": "add sub subtract mul multiply div divide true_divide pow __pow__ __ipow__ float_power fmod "
-    "remainder floor_divide rsub __rsub__ __rdiv__ __rtruediv__ __rpow__ __floordiv__ __ifloordiv__ __rfloordiv__ "
-    "__rmod__ __mod__ addcmul addcdiv lerp maximum minimum fmax fmin where atan2 hypot prelu bitwise_and "
-    "bitwise_or bitwise_xor logical_and logical_or logical_xor __and__ __or__ __xor__ cosine_similarity xlogy logaddexp __rmul__ __radd__ masked_fill pairwise_distance "
-    "__lshift__ __rshift__ bitwise_left_shift bitwise_right_shift __iand__ __ior__ heaviside copysign",
+    "arithmetic": (
+        "add sub subtract mul multiply div divide true_divide pow __pow__ __ipow__ float_power fmod remainder "
+        "floor_divide rsub __rsub__ __rdiv__ __rtruediv__ __rpow__ __floordiv__ __ifloordiv__ __rfloordiv__ "
+        "__rmod__ __mod__ addcmul addcdiv lerp maximum minimum fmax fmin where atan2 hypot prelu bitwise_and "
+        "bitwise_or bitwise_xor logical_and logical_or logical_xor __and__ __or__ __xor__ cosine_similarity "
+        "xlogy logaddexp __rmul__ __radd__ masked_fill pairwise_distance __lshift__ __rshift__ "
+        "bitwise_left_shift bitwise_right_shift __iand__ __ior__ heaviside copysign"
+    ),
     "compare": "gt ge lt le eq ne greater greater_equal less less_equal not_equal isclose",
     "reshape": "view reshape flatten unflatten squeeze unsqueeze ravel view_as reshape_as",
-    "permute": "permute transpose t swapaxes swapdims movedim moveaxis T mT H mH adjoint channel_shuffle "
-    "native_channel_shuffle",
-    "index": "__getitem__ select narrow chunk split unbind tensor_split index_select hsplit vsplit split_with_sizes "
-    "diagonal take_along_dim tril triu unsafe_chunk unsafe_split dsplit diag",
+    "permute": (
+        "permute transpose t swapaxes swapdims movedim moveaxis T mT H mH adjoint channel_shuffle "
+        "native_channel_shuffle"
+    ),
+    "index": (
+        "__getitem__ select narrow chunk split unbind tensor_split index_select hsplit vsplit "
+        "split_with_sizes diagonal take_along_dim tril triu unsafe_chunk unsafe_split dsplit diag"
+    ),
     "expand": "expand expand_as repeat tile repeat_interleave broadcast_to broadcast_tensors",
     "join": "cat concat concatenate stack hstack vstack dstack meshgrid column_stack block_diag",
     "pad": "pad constant_pad_nd",
-    "resample": "interpolate upsample pixel_shuffle pixel_unshuffle grid_sample affine_grid flip fliplr flipud roll "
-    "rot90 upsample_nearest upsample_bilinear",
+    "resample": (
+        "interpolate upsample pixel_shuffle pixel_unshuffle grid_sample affine_grid flip fliplr flipud roll "
+        "rot90 upsample_nearest upsample_bilinear"
+    ),
     "unfold": "unfold fold",
-    "factory": "zeros ones full empty eye arange linspace zeros_like ones_like full_like empty_like new_zeros new_ones "
-    "new_full new_empty scalar_tensor hann_window hamming_window",
-    "random": "rand randn randint randperm rand_like randn_like randint_like bernoulli normal uniform_ normal_ "
-    "bernoulli_ random_ exponential_ trunc_normal_",
-    "copy": "clone contiguous detach float half double bfloat16 int long bool to type type_as cpu cuda requires_grad_ "
-    "data real alias short byte char detach_ __deepcopy__ resolve_conj resolve_neg view_as_real",
+    "factory": (
+        "zeros ones full empty eye arange linspace zeros_like ones_like full_like empty_like new_zeros "
+        "new_ones new_full new_empty scalar_tensor hann_window hamming_window"
+    ),
+    "random": (
+        "rand randn randint randperm rand_like randn_like randint_like bernoulli normal uniform_ normal_ "
+        "bernoulli_ random_ exponential_ trunc_normal_"
+    ),
+    "copy": (
+        "clone contiguous detach float half double bfloat16 int long bool to type type_as cpu cuda "
+        "requires_grad_ data real alias short byte char detach_ __deepcopy__ resolve_conj resolve_neg "
+        "view_as_real"
+    ),
     "write": "__setitem__ copy_ fill_ zero_ index_fill index_copy index_add masked_fill_ fill_diagonal_",
-    "weight": "_weight_norm _weight_norm_interface matrix_exp householder_product matrix_norm solve conj conj_physical "
-    "qr geqrf orgqr det inv pinv",
+    "weight": (
+        "_weight_norm _weight_norm_interface matrix_exp householder_product matrix_norm solve conj "
+        "conj_physical qr geqrf orgqr det inv pinv"
+    ),
     "recurrent": "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
     "attention": "scaled_dot_product_attention multi_head_attention_forward",
 }
@@ -87,7 +114,7 @@ NAMESPACES: tuple[tuple[str, Any], ...] = (
 )
 
 # Uninitialised memory differs between runs; every use that makes sense overwrites it.
-EMPTY = {
+EMPTY: dict[str, Callable[..., Any]] = {
     "torch.empty": torch.zeros,
     "torch.empty_like": torch.zeros_like,
     "torch.Tensor.new_empty": torch.Tensor.new_zeros,
@@ -138,8 +165,7 @@ def _function(name: str, found: Any) -> Callable[..., Any]:
     """Return what runs a table entry: properties run their getter."""
     if name in EMPTY:
         return EMPTY[name]
-    run: Callable[..., Any] = found if callable(found) else partial(_get, found)
-    return run
+    return found if callable(found) else partial(_get, found)
 
 
 def _get(descriptor: Any, tensor: torch.Tensor) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -10,7 +12,7 @@ import torch
 from grader import executor
 from grader.finding import CheckResult
 from grader.protocol import CaptureJob, CheckRequest, Graded, GradeJob, Probe, Refusal
-from grader.worker import main
+from grader.worker import environment, main
 from grader.worker.refusal import Refused
 
 torch.set_num_threads(1)
@@ -37,17 +39,30 @@ def job_for(text: str, **changes: Any) -> CaptureJob:
     return msgspec.structs.replace(job, **changes)
 
 
+@contextmanager
+def prepared() -> Iterator[None]:
+    """Undo, at the end, what a worker changes in torch for its whole process."""
+    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in environment.replacements()]
+    try:
+        yield
+    finally:
+        for owner, name, value in kept:
+            setattr(owner, name, value)
+
+
 def capture_text(text: str, **changes: Any) -> bytes:
     """Return the capture of a text; raise Refused where the worker refuses."""
     channel = Answers(msgspec.msgpack.encode(job_for(text, **changes)))
-    main.serve(channel)
+    with prepared():
+        main.serve(channel)
     return _answer(channel.sent[-1], b"G")
 
 
 def untraced(text: str, probe: Probe, **changes: Any) -> bytes:
     job = job_for(text, untraced=True, **changes)
     channel = Answers(msgspec.msgpack.encode(job), msgspec.msgpack.encode(probe))
-    main.serve(channel)
+    with prepared():
+        main.serve(channel)
     return _answer(channel.sent[-1], b"T")
 
 

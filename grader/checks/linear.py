@@ -160,7 +160,9 @@ def product(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     if not subject.experiments.varies(facts.mode, step.index, weight.id, axes):
         return None
     shape = times_spaced(weight, axes)
-    message = f"a linear layer ({shape} weights) makes the prediction"
+    later = any(other.index > step.index for other in facts.live_steps("conv", "dense"))
+    place = "is on the way to the prediction" if later else "makes the prediction"
+    message = f"a linear layer ({shape} weights) {place}"
     return Dense(facts, step, message, f"{shape} weights applied here", weight.size)
 
 
