@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,18 @@ def _flat(items: Any) -> list[Any]:
 
 
 def _numbers(items: Any) -> list[float]:
-    return [float(item) for item in _flat(items) if isinstance(item, (int, float)) and not isinstance(item, bool)]
+    """Return the numbers among items, kept within a range that multiplies safely."""
+    found = [item for item in _flat(items) if isinstance(item, (int, float)) and not isinstance(item, bool)]
+    return [max(-1e18, min(1e18, float(item))) if item == item else 0.0 for item in found]
+
+
+def _product(numbers: Iterable[float]) -> int:
+    return int(min(math.prod(max(number, 1.0) for number in numbers), 1e30))
+
+
+def _per_axis(numbers: list[float], axes: int) -> list[float]:
+    """Return one number for each axis: a single one stands for all."""
+    return numbers * axes if len(numbers) == 1 else numbers
 
 
 Bound = Callable[[str, list[Tensor], Sequence[Any], dict[str, Any]], tuple[int, int]]
@@ -88,39 +99,40 @@ def _elementwise(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs:
     return _broadcast(tensors), 0
 
 
-def _sum(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    total = sum(tensor.numel() for tensor in tensors)
-    return total if short != "meshgrid" else len(tensors) * math.prod(tensor.numel() for tensor in tensors), 0
+def _join(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
+    if short == "block_diag":
+        matrices = [tensor.reshape(1, -1) if tensor.dim() < 2 else tensor for tensor in tensors]
+        return sum(m.shape[0] for m in matrices) * sum(m.shape[1] for m in matrices), 0
+    if short == "meshgrid":
+        return len(tensors) * math.prod(tensor.numel() for tensor in tensors), 0
+    return sum(tensor.numel() for tensor in tensors), 0
 
 
 def _conv(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    if len(tensors) < 2:
-        return 0, 0
-    images, weight = tensors[0], tensors[1]
     named = dict(zip(_CONV_NAMES["transpose" in short], args, strict=False)) | kwargs
-    spatial = images.shape[2:]
-    kernel = weight.shape[2:]
+    images, weight = named.get("input"), named.get("weight")
+    if not isinstance(images, Tensor) or not isinstance(weight, Tensor):
+        return 0, 0
+    if images.dim() == weight.dim() - 1:
+        images = images.unsqueeze(0)
+    spatial, kernel = images.shape[2:], weight.shape[2:]
     count = len(spatial)
     stride, padding, dilation = (_spread(named.get(name), count, default) for name, default in _CONV_DEFAULTS)
     if "transpose" in short:
         extra = _spread(named.get("output_padding"), count, 0)
-        out = [
-            (s - 1) * t + d * (k - 1) + 1 + e
-            for s, t, d, k, e in zip(spatial, stride, dilation, kernel, extra, strict=False)
-        ]
-        channels = weight.shape[1] * int(named.get("groups") or 1)
-        elements = images.shape[0] * channels * math.prod(max(o, 0) for o in out)
-        return elements, images.numel() * weight[0].numel()
+        rows = zip(spatial, stride, dilation, kernel, extra, strict=False)
+        out = [(s - 1) * t + d * (k - 1) + 1 + e for s, t, d, k, e in rows]
+        channels = weight.shape[1] * max(int(named.get("groups") or 1), 1)
+        return images.shape[0] * channels * _product(out), images.numel() * weight[:1].numel()
+    grown = [s + 2 * p for s, p in zip(spatial, padding, strict=False)]
     if named.get("padding") == "same":
         out = list(spatial)
     else:
-        out = [
-            (s + 2 * p - d * (k - 1) - 1) // max(t, 1) + 1
-            for s, p, d, k, t in zip(spatial, padding, dilation, kernel, stride, strict=False)
-        ]
-    padded = images.shape[0] * images.shape[1] * math.prod(s + 2 * p for s, p in zip(spatial, padding, strict=False))
-    elements = images.shape[0] * weight.shape[0] * math.prod(max(o, 0) for o in out)
-    return max(elements, padded), elements * weight[0].numel()
+        rows4 = zip(grown, dilation, kernel, stride, strict=False)
+        out = [(g - d * (k - 1) - 1) // max(t, 1) + 1 for g, d, k, t in rows4]
+    elements = images.shape[0] * weight.shape[0] * _product(out)
+    padded = images.shape[0] * images.shape[1] * _product(grown)
+    return max(elements, padded), elements * weight[:1].numel()
 
 
 _CONV_NAMES = (
@@ -140,112 +152,140 @@ def _dense(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[
     if short == "einsum":
         return _einsum(args, tensors)
     if short in ("outer", "addr", "tensordot", "chain_matmul", "multi_dot", "bilinear", "inner"):
-        product = (
-            math.prod(max(tensor.numel(), 1) for tensor in tensors[-2:] if short == "addr") if short == "addr" else 0
-        )
-        product = product or math.prod(max(tensor.numel(), 1) for tensor in tensors[:3])
-        return _contracted(short, tensors, product), product
+        product = math.prod(max(tensor.numel(), 1) for tensor in tensors[:3])
+        if short == "bilinear" and len(tensors) > 2:
+            return tensors[0].numel() * tensors[2].shape[0], product
+        return (product if short in ("outer", "addr") else min(product, sum(t.numel() for t in tensors) ** 2)), product
     pair = tensors[1:3] if short.startswith(("addm", "badd", "addb")) else tensors[:2]
+    if short == "__rmatmul__":
+        pair = pair[::-1]
     if len(pair) < 2 or not pair[0].dim() or not pair[1].dim():
         return _broadcast(tensors), 0
-    common = pair[0].shape[-1]
-    macs = pair[0].numel() * pair[1].numel() // max(common, 1)
-    return macs // max(common, 1) + pair[0].numel() // max(common, 1) + 1, macs
-
-
-def _contracted(short: str, tensors: list[Tensor], product: int) -> int:
-    """Return how many results such a product has at most."""
-    if short in ("outer", "addr"):
-        return product
-    if short == "bilinear" and len(tensors) > 2:
-        return tensors[0].numel() * tensors[2].shape[0]
-    return min(product, sum(tensor.numel() for tensor in tensors) ** 2)
+    common = max(pair[0].shape[-1], 1)
+    macs = pair[0].numel() * pair[1].numel() // common
+    return max(macs // common + pair[0].numel() // common + 1, _broadcast(tensors[:1])), macs
 
 
 def _einsum(args: Sequence[Any], tensors: list[Tensor]) -> tuple[int, int]:
-    """Bound by the product of the extents of all labels."""
-    equation = args[0] if args and isinstance(args[0], str) else ""
+    """Bound by the product of the extents of all labels; of three operands and more, for what comes between too."""
+    equation = args[0].replace(" ", "") if args and isinstance(args[0], str) else "."
+    left, arrow, right = equation.partition("->")
     extents: dict[str, int] = {}
-    for labels, tensor in zip(equation.replace(" ", "").split("->")[0].split(","), tensors, strict=False):
+    for labels, tensor in zip(left.split(","), tensors, strict=False):
         if "." in labels or len(labels) != tensor.dim():
-            return math.prod(tensor.numel() for tensor in tensors), math.prod(tensor.numel() for tensor in tensors)
+            product = math.prod(tensor.numel() for tensor in tensors)
+            return product, product
         extents.update(zip(labels, tensor.shape, strict=True))
-    right = equation.replace(" ", "").partition("->")[2]
-    return math.prod(extents.get(label, 1) for label in right), math.prod(extents.values())
+    macs = math.prod(extents.values())
+    if len(tensors) > 2 or not arrow:
+        return macs, macs
+    return math.prod(extents.get(label, 1) for label in right), macs
 
 
 def _factory(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    if short in ("arange", "linspace"):
-        numbers = _numbers([*args, *kwargs.values()])
-        return int(max(map(abs, numbers), default=1)) * 2 + 2 if short == "linspace" else _arange(numbers), 0
-    if short.endswith(("_like", "_")) or short in ("bernoulli", "normal"):
+    if short.endswith(("_like", "_")) or (tensors and short in ("bernoulli", "normal")):
         return _broadcast(tensors), 0
+    if short == "arange":
+        return _arange(args, kwargs), 0
     sizes = args[1:] if isinstance(next(iter(args), None), Tensor) else args
-    numbers = _numbers(
-        [*(sizes[:1] if isinstance(next(iter(sizes), None), (tuple, list)) else sizes), kwargs.get("size", ())]
-    )
+    named = [kwargs[name] for name in ("size", "n", "m", "steps", "window_length") if name in kwargs]
+    numbers = _numbers([sizes, named])
+    if short in ("linspace", "randint", "normal", "full", "new_full"):  # bounds and fill values are numbers too
+        numbers = (
+            [max(numbers, default=1.0)]
+            if short == "linspace"
+            else _numbers([[s for s in sizes if _is_sequence(s)], named])
+        )
     if short == "eye":
-        numbers = numbers * 2 if len(numbers) == 1 else numbers
-    return math.prod(int(max(number, 1)) for number in numbers), 0
+        numbers = _per_axis(numbers, 2)
+    return _product(numbers), 0
 
 
-def _arange(numbers: list[float]) -> int:
-    step = abs(numbers[2]) if len(numbers) > 2 and numbers[2] else 1.0
-    start, stop = (numbers[0], numbers[1]) if len(numbers) > 1 else (0.0, (numbers or [0.0])[0])
-    return int(min(abs(stop - start) / step, 1e18)) + 1
+def _is_sequence(item: Any) -> bool:
+    return isinstance(item, (tuple, list))
+
+
+def _arange(args: Sequence[Any], kwargs: dict[str, Any]) -> int:
+    names = ("end",) if len(_numbers(args)) == 1 else ("start", "end", "step")
+    named = dict(zip(names, _numbers(args), strict=False))
+    named |= {name: _numbers([kwargs[name]])[0] for name in ("start", "end", "step") if _numbers([kwargs.get(name)])}
+    step = abs(named.get("step", 1.0)) or 1.0
+    return int(min(abs(named.get("end", 0.0) - named.get("start", 0.0)) / step, 1e18)) + 1
 
 
 def _pad(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    shape = list(tensors[0].shape)
-    pads = [int(n) for n in _numbers([args[1] if len(args) > 1 else kwargs.get("pad", ())])]
+    shape = [float(extent) for extent in tensors[0].shape]
+    pads = _numbers([args[1] if len(args) > 1 else kwargs.get("pad", ())])
     for place, (before, after) in enumerate(zip(pads[::2], pads[1::2], strict=False), start=1):
         if place <= len(shape):
-            shape[-place] = max(shape[-place] + before + after, 0)
-    return math.prod(shape), 0
+            shape[-place] += before + after
+    return _product(shape), 0
 
 
 def _resample(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     """Bound by the given size times batch and channels, or by the scale on every axis."""
     images = tensors[0]
-    if short in ("interpolate", "upsample", "upsample_nearest", "upsample_bilinear", "affine_grid"):
-        sizes = [
-            abs(number) for number in _numbers([args[1:3], kwargs.get("size", ()), kwargs.get("scale_factor", ())])
-        ]
-        product = math.prod(max(number, 1.0) for number in sizes) ** (2 if len(sizes) == 1 else 1)
-        given_scale = kwargs.get("scale_factor") is not None or (len(args) > 2 and args[2] is not None)
-        base = images.numel() if given_scale or not images.dim() > 2 else images.shape[0] * images.shape[1]
-        return int(min(base * product, 1e18)), 0
-    if short == "grid_sample" and len(tensors) > 1:
-        return images.shape[1] * tensors[1].numel(), 0
+    axes = max(images.dim() - 2, 1)
+    if short == "affine_grid":
+        return _product(_numbers([args[1:2], kwargs.get("size", ())])) * 3, 0
+    if short == "grid_sample":
+        return images.shape[1] * math.prod(tensor.numel() for tensor in tensors[1:2]), 0
+    if short.startswith(("interpolate", "upsample")):
+        scale = kwargs.get("scale_factor", args[2] if len(args) > 2 else None)
+        size = kwargs.get("size", args[1] if len(args) > 1 else None)
+        if scale is not None:
+            return _product([float(images.numel()), *_per_axis(_numbers([scale]), axes)]), 0
+        return _product([*map(float, images.shape[:2]), *_per_axis(_numbers([size]), axes)]), 0
     return images.numel(), 0
 
 
 def _expand(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    numbers = [int(number) for number in _numbers([args[1:], *kwargs.values()])]
-    product = math.prod(max(number, 1) for number in numbers)
+    numbers = [abs(number) for number in _numbers([args[1:], *kwargs.values()])]
+    if short == "repeat_interleave" and len(tensors) > 1:
+        return tensors[0].numel() * max(int(tensors[1].sum()), 1), 0
     if short in ("repeat", "tile", "repeat_interleave"):
-        return tensors[0].numel() * product, 0
-    return max(product * max(tensors[0].numel(), 1) if short == "expand" else product, _broadcast(tensors)), 0
+        return tensors[0].numel() * _product(numbers), 0
+    return max(_product(numbers) * (max(tensors[0].numel(), 1) if short == "expand" else 1), _broadcast(tensors)), 0
 
 
 def _pool(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     images = tensors[0]
-    if not short.startswith("adaptive"):
-        padding = _numbers([args[3:4], kwargs.get("padding", ())])
-        grown = math.prod(size + 2 * int(max(padding, default=0)) for size in images.shape[2:])
-        return math.prod(images.shape[:2]) * grown, 0
-    numbers = [int(number) for number in _numbers([args[1:2], kwargs.get("output_size", ())])]
-    product = math.prod(max(number, 1) for number in numbers) ** (2 if len(numbers) == 1 else 1)
-    return images.shape[0] * (images.shape[1] if images.dim() > 1 else 1) * product, 0
+    axes = next((int(letter) for letter in short if letter.isdecimal()), 2)
+    outer = math.prod(images.shape[: images.dim() - axes])
+    extents = [float(extent) for extent in images.shape[images.dim() - axes :]]
+    if short.startswith("adaptive"):
+        size = args[1] if len(args) > 1 else kwargs.get("output_size", ())
+        wanted = list(size) if _is_sequence(size) else [size] * axes
+        out = [
+            extent if want is None else max(*_numbers([want]), 1.0)
+            for want, extent in zip(wanted, extents, strict=False)
+        ]
+        return outer * _product(out), outer * max(_product(out), _product(extents))
+    at = 2 if short.startswith("lp") else 1
+    kernel = _per_axis(_numbers([args[at : at + 1], kwargs.get("kernel_size", ())]), axes)
+    padding = max(_numbers([args[3:4], kwargs.get("padding", ())]), default=0.0)
+    elements = outer * _product(extent + 2 * padding for extent in extents)
+    return elements, elements * _product(kernel)
 
 
 def _unfold(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    numbers = [
-        int(max(number, 1))
-        for number in _numbers([args[1:3], kwargs.get("kernel_size", ()), kwargs.get("output_size", ())])
-    ]
-    product = math.prod(numbers) ** (2 if len(numbers) == 1 else 1)
-    return tensors[0].numel() * product, 0
+    images = tensors[0]
+    kernel = _per_axis(_numbers([args[1:2] if short == "unfold" else args[2:3], kwargs.get("kernel_size", ())]), 2)
+    if short == "fold":
+        size = _per_axis(_numbers([args[1:2], kwargs.get("output_size", ())]), 2)
+        return _product([float(images.numel()), *size]), 0
+    padding = max(_numbers([args[3:4], kwargs.get("padding", ())]), default=0.0)
+    grown = [float(extent) + 2 * padding for extent in images.shape[-2:]]
+    return _product([*map(float, images.shape[:-2]), *grown, *kernel]), 0
+
+
+def _index(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
+    size = tensors[0].numel() if tensors else 1
+    if short == "diag":
+        return size * size, 0
+    if short == "unfold":
+        return _product([float(size), *_numbers([args[2:3], kwargs.get("size", ())])]), 0
+    return size * math.prod(max(tensor.numel(), 1) for tensor in tensors[1:]), 0
 
 
 def _attention(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
@@ -265,10 +305,21 @@ def _recurrent(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: d
     return rows * widest, rows * weights
 
 
+def _matrices(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
+    """Decompositions and inverses take the cube of the longest axis for each matrix."""
+    longest = max((max(tensor.shape, default=1) for tensor in tensors), default=1)
+    elements = max(_broadcast(tensors), *(tensor.numel() for tensor in tensors), longest)
+    return elements, elements if short.startswith("_weight") else elements * longest
+
+
+def _reduce(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
+    return max(_broadcast(tensors), *(tensor.numel() for tensor in tensors), 1), 0
+
+
 BOUNDS: dict[str, Bound] = {
     "conv": _conv,
     "dense": _dense,
-    "join": _sum,
+    "join": _join,
     "factory": _factory,
     "random": _factory,
     "pad": _pad,
@@ -279,10 +330,8 @@ BOUNDS: dict[str, Bound] = {
     "unfold": _unfold,
     "attention": _attention,
     "recurrent": _recurrent,
-    "reshape": lambda short, tensors, args, kwargs: (tensors[0].numel() if tensors else 1, 0),
-    "reduce": lambda short, tensors, args, kwargs: (tensors[0].numel() if tensors else 1, 0),
-    "index": lambda short, tensors, args, kwargs: (
-        tensors[0].numel() * math.prod(max(tensor.numel(), 1) for tensor in tensors[1:]) if tensors else 1,
-        0,
-    ),
+    "reshape": _reduce,
+    "reduce": _reduce,
+    "weight": _matrices,
+    "index": _index,
 }

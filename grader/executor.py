@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,12 +21,13 @@ from grader.finding import CheckResult
 from grader.graph import Graph, Mode
 from grader.layers import layer_table
 from grader.protocol import Graded, GradeJob, Progress, Ungradable
-from grader.replay import Replay, ReplayError, observe, tensors_in
+from grader.replay import Replay, ReplayError, observe
 from grader.training import train
 
 ops.table()  # both are read once, by the process that all executors are forked from
 checks()
 
+DIGITS = Path(__file__).parent / "data" / "digits.npy"  # a hundred training images of MNIST
 JOB_CAP = 256 * 1024 * 1024
 RELATIVE, ABSOLUTE = 1e-4, 1e-5  # one thread is bit-equal here; another build of torch may round otherwise
 MODES: tuple[Mode, ...] = ("eval", "train")
@@ -79,7 +82,8 @@ def grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
     except ReplayError as error:
         raise NotGradable(not_replayed(graph, error)) from None
     leaves = {key: leaf(tensor) for key, tensor in tensors.items()}
-    laboratory = Laboratory(replay, facts, job.input_shape, job.probe.seed)
+    laboratory = Laboratory(replay, facts, samples(job), job.probe.seed)
+    facts = {mode: facts[mode].following(laboratory.followers(mode)) for mode in MODES}
     subject = Subject(graph, facts, leaves, laboratory, job.input_shape, job.classes)
     results = {number: run(subject, job, number) for number in range(len(job.checks)) if not trains(job, number)}
     report = None
@@ -116,8 +120,7 @@ def observe_proven(replay: Replay, mode: Mode, untraced: Mapping[str, Tensor], j
     compare(replay, mode, smallest, found, untraced)
     for batch in others:
         torch.default_generator.manual_seed(job.probe.seed)
-        with torch.no_grad():
-            found = list(tensors_in(replay.run(mode, images(job, batch), replay.state())))
+        found = observe(replay, mode, images(job, batch), cost.Limits())[1]
         compare(replay, mode, batch, found, untraced)
     return facts
 
@@ -149,11 +152,25 @@ def images(job: GradeJob, batch: int) -> Tensor:
     return torch.randn((batch, *job.input_shape), generator=generator)
 
 
+def samples(job: GradeJob) -> Tensor:
+    """Return real digits in the shape and normalisation of the rules' input: (N, C, H, W)."""
+    channels, *extents = job.input_shape
+    digits = torch.from_numpy(np.load(DIGITS)).unsqueeze(1).float() / 255
+    if list(digits.shape[2:]) != extents:
+        digits = torch.nn.functional.interpolate(digits, extents)
+    mean, std = (torch.tensor(numbers).reshape(-1, 1, 1) for numbers in job.normalise)
+    return (digits.expand(-1, channels, -1, -1) - mean) / std
+
+
 def leaf(tensor: Tensor) -> Leaf:
-    flat = tensor.flatten()
-    uniform = bool((flat == flat[0]).all()) if flat.numel() else True
-    binary = bool(((flat == 0) | (flat == 1)).all())
-    return Leaf(tensor.numel(), tensor.element_size(), uniform, binary)
+    """Return what the checks need of a tensor; `distinct` leaves out the axes along which it only repeats itself."""
+    numbers = tensor.detach()
+    for axis in range(numbers.dim()):
+        first = numbers.narrow(axis, 0, 1) if numbers.shape[axis] else numbers
+        if numbers.shape[axis] > 1 and torch.equal(first.expand_as(numbers), numbers):
+            numbers = first
+    binary = bool(((numbers == 0) | (numbers == 1)).all())
+    return Leaf(tensor.numel(), numbers.numel(), binary)
 
 
 def not_faithful(graph: Graph, mode: Mode, batch: int) -> Ungradable:

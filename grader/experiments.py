@@ -1,12 +1,12 @@
-"""The experiments behind the checks: run a graph with random learned tensors, change one thing, compare.
+"""The experiments behind the checks: run a graph with other learned tensors, change one thing, compare.
 
-Learned tensors are drawn at unit scale, so that a head or a branch that starts at zero can't hide what is behind it.
+Learned tensors are drawn at unit scale, so that a head or a branch that starts at zero can't hide what is behind it,
+and taken as submitted, so that nothing hides behind a gate that only these open.
 Every random node draws from a stream of its own, so that taking one away does not shift the others.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -21,8 +21,10 @@ from grader.graph import Mode
 from grader.kinds import signature
 from grader.replay import Replay, ReplayError, Values, prediction, tensors_in
 
-BATCH = 2
-DRAWS = 3
+BATCH = 4
+
+DRAWS = (0, 1, 2)
+DRAWN, SUBMITTED, POSITIVE = DRAWS  # what the learned tensors are; images are real ones but for the last draw
 SIZES = (1.0, 0.01)  # of a disturbance: a small one stays where a logarithm or a root is defined
 EFFECT = 1e-4  # of the largest output: less is rounding
 UNEVEN = 1e-3  # of what a change of the means does
@@ -39,12 +41,11 @@ Override = Callable[[ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
 class Laboratory:
     """Runs experiments on one graph. `seed` is secret from the submission: chosen after it was captured."""
 
-    def __init__(
-        self, replay: Replay, facts: Mapping[Mode, Facts], input_shape: tuple[int, int, int], seed: int
-    ) -> None:
+    def __init__(self, replay: Replay, facts: Mapping[Mode, Facts], samples: Tensor, seed: int) -> None:
+        """Take at least two batches of real, normalised images."""
         self.replay = replay
         self.facts = facts
-        self.input_shape = input_shape
+        self.samples = samples
         self.seed = seed
         self._states: dict[int, Values] = {}
         self._baselines: dict[tuple[Mode, int], Tensor | None] = {}
@@ -52,7 +53,7 @@ class Laboratory:
 
     def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
-        for draw in range(DRAWS):
+        for draw in DRAWS:
             before = self.baseline(mode, draw)
             after = self.run(mode, draw, overrides)
             if before is not None and after is not None and _differ(before, after):
@@ -60,24 +61,23 @@ class Laboratory:
         return False
 
     def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
-        pooled, used = True, False
-        for draw, size in itertools.product(range(DRAWS), SIZES):
-            before = self.baseline(mode, draw)
-            shifted = self.rerun(mode, draw, self.disturb(edges, draw, size, means=True))
-            shaken = self.rerun(mode, draw, self.disturb(edges, draw, size, means=False))
-            if before is None or shifted is None or shaken is None:
-                continue
-            by_mean, by_place = _distance(before, shifted), _distance(before, shaken)
-            scale = EFFECT * float(before.abs().max())
-            used = used or by_mean > scale
-            if by_place > max(UNEVEN * by_mean, scale * UNEVEN):
-                pooled = False
+        used = False
+        for draw in DRAWS:
+            for size in SIZES:
+                before = self.baseline(mode, draw)
+                shifted = self.rerun(mode, draw, self.disturb(edges, draw, size, means=True))
+                shaken = self.rerun(mode, draw, self.disturb(edges, draw, size, means=False))
+                if before is None or shifted is None or shaken is None:
+                    continue
+                by_mean, by_place = _distance(before, shifted), _distance(before, shaken)
+                scale = EFFECT * float(before.abs().max())
+                used = used or by_mean > scale
+                if by_place > max(UNEVEN * by_mean, scale * UNEVEN):
+                    return Averaging(False, used, self.culprits(mode, draw, size, edges))
                 break
-            if used:
+            if used and draw != DRAWN:
                 break
-        if pooled:
-            return Averaging(used, used)
-        return Averaging(False, used, self.culprits(mode, draw, size, edges))
+        return Averaging(used, used)
 
     def culprits(self, mode: Mode, draw: int, size: float, edges: Sequence[Edge]) -> tuple[Edge, ...]:
         """Return the edges through which more than the means gets, each tried alone."""
@@ -100,41 +100,66 @@ class Laboratory:
             found.append(values[operand].clone())
             return op.run(*args, **kwargs)
 
-        self.run(mode, 0, {index: look})
+        self.run(mode, DRAWN, {index: look})
         return any(_uneven(tensor, axes) for tensor in found)
 
     def carried(self, mode: Mode, route: Route) -> bool:
         found: list[Tensor] = []
 
-        def weights(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-            result = op.run(*args, **kwargs)
-            return values[route.weight].to(result.dtype).expand_as(result).clone()
-
-        def passes(key: int) -> Override:
-            def alone(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-                if op.kind in ("arithmetic", "dropout"):
-                    return values[key].clone()
+        def filled(fills: Mapping[int, float]) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                for key, number in fills.items():
+                    new = torch.full_like(values[key], number)
+                    args, kwargs = _swap(args, values[key], new), _swap(kwargs, values[key], new)
                 return op.run(*args, **kwargs)
 
-            return alone
+            return override
 
         def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
             found.append(values[route.summed].clone())
             return op.run(*args, **kwargs)
 
-        overrides: dict[int, Override] = {index: passes(key) for index, key in route.through.items()}
-        self.run(mode, 0, {**overrides, route.source: weights, route.sink: look})
-        return any(_uneven(tensor, route.axes) for tensor in found)
+        overrides: dict[int, Override] = {index: filled(fills) for index, fills in route.fills.items()}
+        self.run(mode, DRAWN, {**overrides, route.sink: look})
+        return any(_uneven(weights, route.axes) and _mixes(weights, route.axes) for weights in found)
 
     def follows_input(self, mode: Mode) -> bool:
-        for draw in range(DRAWS):
+        for draw in DRAWS:
             before = self.baseline(mode, draw)
             if before is not None and self.is_certain(mode) and _differ(before, before.flip(0)):
                 return True
-            after = self.run(mode, draw, {}, self.images(draw + 1000))
+            after = self.run(mode, draw, {}, self.images(draw, BATCH))
             if before is not None and after is not None and _differ(before, after):
                 return True
         return False
+
+    def followers(self, mode: Mode) -> frozenset[int]:
+        """Return the indexes of the nodes whose results change with the image; to be given it is not enough."""
+        given = {step.index for step in self.facts[mode].steps if step.from_input}
+        found: set[int] = set()
+        for draw in (DRAWN, SUBMITTED):
+            one, other = (self.results(mode, draw, images) for images in (self.images(draw), self.images(draw, BATCH)))
+            found |= {index for index in given - found if not _all_identical(one.get(index), other.get(index))}
+            if found == given:
+                break
+        return frozenset(found)
+
+    def results(self, mode: Mode, draw: int, images: Tensor) -> dict[int, list[Tensor]]:
+        """Return what each node returned and was given, after it ran: it may have written into that."""
+        found: dict[int, list[Tensor]] = {}
+
+        def look(index: int) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                result = op.run(*args, **kwargs)
+                wrote = self.facts[mode].steps[index].wrote
+                written = [tensor.clone() for tensor in tensors_in([*args, *kwargs.values()])] if wrote else []
+                found[index] = [*[tensor.clone() for tensor in tensors_in(result)], *written]
+                return result
+
+            return override
+
+        self.run(mode, draw, {step.index: look(step.index) for step in self.facts[mode].steps}, images)
+        return found
 
     def is_certain(self, mode: Mode) -> bool:
         """Tell whether nothing random acts, so that images alone make the rows of a prediction differ."""
@@ -194,19 +219,23 @@ class Laboratory:
             return None
         return found if found is not None and bool(torch.isfinite(found).all()) else None
 
-    def images(self, draw: int) -> Tensor:
-        generator = torch.Generator().manual_seed(self.seed + draw)
-        return torch.randn((BATCH, *self.input_shape), generator=generator)
+    def images(self, draw: int, skip: int = 0) -> Tensor:
+        """Return a batch of images: real ones, as gates may open to these alone, or random ones."""
+        if draw != POSITIVE:
+            return self.samples[skip : skip + BATCH]
+        generator = torch.Generator().manual_seed(self.seed + skip)
+        return torch.randn((BATCH, *self.samples.shape[1:]), generator=generator)
 
     def state(self, draw: int) -> Values:
         """Return the tensors of the graph with the learned ones drawn at random."""
         if draw not in self._states:
             generator = torch.Generator().manual_seed(self.seed + 31 * draw + 1)
             tensors = dict(self.replay.tensors)
-            for key in self.learned:
+            for key in self.learned if draw != SUBMITTED else ():
                 tensors[key] = _random_like(tensors[key], generator, draw)
             self._states[draw] = tensors
-            self.settle(draw)
+            if draw != SUBMITTED:
+                self.settle(draw)
         return self._states[draw]
 
     def settle(self, draw: int) -> None:
@@ -245,11 +274,11 @@ class Laboratory:
         wanted = {}
         for info in self.replay.graph.of_role("parameter"):
             if info.trainable and state[info.id].is_floating_point():
-                state[info.id] = _random_like(state[info.id], generator, 0).requires_grad_()
+                state[info.id] = _random_like(state[info.id], generator, DRAWN).requires_grad_()
                 wanted[info.id] = state[info.id]
         try:
             with torch.enable_grad():
-                found = prediction(self.replay.run("train", self.images(0), state))
+                found = prediction(self.replay.run("train", self.images(DRAWN), state))
             if found is None or not found.requires_grad:
                 return ()
             gradients = torch.autograd.grad(found.sum(), list(wanted.values()), allow_unused=True)
@@ -332,14 +361,14 @@ REPLACEMENTS: dict[Replacement, Override] = {
 def _random_like(tensor: Tensor, generator: torch.Generator, draw: int) -> Tensor:
     """Draw at unit scale: matrices so that sums over their inputs have unit variance, single numbers away from zero.
 
-    The last draw is positive, for models that take logarithms or roots of what they learn.
+    One draw is positive, for models that take logarithms or roots of what they learn.
     """
     drawn = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
     if tensor.dim() > 1 and tensor.shape[0]:
         drawn = drawn / max(tensor.numel() // tensor.shape[0], 1) ** 0.5
     else:
         drawn = drawn.sign() * (0.5 + torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype))
-    return drawn.abs() if draw == DRAWS - 1 else drawn
+    return drawn.abs() if draw == POSITIVE else drawn
 
 
 def _distance(one: Tensor, other: Tensor) -> float:
@@ -350,8 +379,21 @@ def _distance(one: Tensor, other: Tensor) -> float:
     )
 
 
+def _all_identical(one: Sequence[Tensor] | None, other: Sequence[Tensor] | None) -> bool:
+    """Tell whether two runs of a node gave the same, finite numbers."""
+    if one is None or other is None or len(one) != len(other):
+        return False
+    return all(bool(torch.isfinite(a).all()) and torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
 def _differ(one: Tensor, other: Tensor) -> bool:
     return _distance(one, other) > EFFECT * max(float(one.abs().max()) if one.numel() else 0.0, 1e-12)
+
+
+def _mixes(weights: Tensor, axes: Sequence[int]) -> bool:
+    """Tell a matrix from the weights of an average: it differs along an axis that stays, if one does."""
+    rest = [axis for axis in range(1, weights.dim()) if axis not in axes and weights.shape[axis] > 1]
+    return not rest or _uneven(weights, rest)
 
 
 def _uneven(tensor: Tensor, axes: Sequence[int]) -> bool:

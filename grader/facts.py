@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -82,8 +82,7 @@ class Leaf:
     """What the checks need to know of the numbers in a tensor of the graph."""
 
     size: int
-    itemsize: int
-    uniform: bool  # one number, repeated
+    distinct: int  # numbers, without those that repeat others along a whole axis
     binary: bool  # zeros and ones only
 
 
@@ -120,6 +119,20 @@ class Facts:
         """Return the live nodes of these kinds, in order."""
         return tuple(step for step in self.steps if step.kind in kinds and step.index in self.live)
 
+    def following(self, indexes: frozenset[int]) -> Facts:
+        """Return these facts with the nodes of these indexes, and no others, following the input."""
+
+        def corrected(operand: Operand) -> Operand:
+            if operand.id == 0 and not operand.writers:
+                return operand
+            return replace(operand, from_input=any(writer in indexes for writer in operand.writers))
+
+        steps = tuple(
+            replace(step, from_input=step.index in indexes, operands=tuple(map(corrected, step.operands)))
+            for step in self.steps
+        )
+        return replace(self, steps=steps, output=tuple(map(corrected, self.output)))
+
     @property
     def primary(self) -> Operand | None:
         """The first tensor that is returned: the prediction."""
@@ -133,7 +146,10 @@ def named_arguments(node: Node) -> Mapping[str, Arg]:
 
 def _renamed(kwargs: Mapping[str, Arg]) -> dict[str, Arg]:
     """Give keywords that have a second name in torch their first one."""
-    other_names = {"axis": "dim", "train": "training", "self": "input"}
+    other_names = {"axis": "dim", "train": "training", "self": "input", "vec": "other"}
+    if "mat1" in kwargs or "batch1" in kwargs:  # torch.addmm(input=bias, mat1=…, mat2=…)
+        other_names |= {"input": "bias", "mat1": "input", "batch1": "input", "batch2": "other"}
+    other_names["mat2"] = "other"
     return {other_names.get(name, name): value for name, value in kwargs.items()}
 
 

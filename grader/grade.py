@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
 
 import msgspec
 
@@ -29,7 +32,7 @@ from grader.sandbox import (
 
 SEED = 1
 TIMEOUT = 60.0  # seconds of a submission's code
-PROBE_BATCHES = (3, 8)
+PROBE_BATCHES = (3, 33)  # the larger one is none that a model would be written for
 CHECK_SECONDS = 300.0  # for the replay and the checks; usually less than one
 TRAINING_SECONDS = 6 * 3600.0  # for training without a budget
 THREADS_CAP = 8  # more do not help a network of this size
@@ -182,3 +185,13 @@ def not_executed(outcome: ExecuteOutcome) -> Obstacle:
     assert isinstance(outcome, Crashed)
     message = f"the grading process ended before it had answered ({outcome.status})"
     return Obstacle(INTERNAL, message, fix=fix, error=outcome.stderr)
+
+
+class _Callable(ModuleType):
+    """Makes `grader.grade(path)` work: in the package, this module and its function go by the same name."""
+
+    def __call__(self, *positional: Any, **options: Any) -> Report:
+        return grade(*positional, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

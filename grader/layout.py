@@ -33,7 +33,7 @@ SAME_SHAPE: frozenset[Kind] = frozenset(
 def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shape) -> Shape:
     """Return the spatial axes of an output of this shape; empty where it is no map."""
     if kind == "conv":
-        return tuple(range(2, len(shape)))
+        return () if operands and over_flattened(operands[0]) else tuple(range(2, len(shape)))
     source = _source(operands, shape)
     if source is None:
         return ()
@@ -56,13 +56,26 @@ def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shap
     return _kept(source, shape) if kind in ("index", "join") else ()
 
 
-def mixes_positions(kind: Kind, operands: Sequence[Operand], is_map: bool) -> bool:
+def mixes_positions(kind: Kind, operands: Sequence[Operand], shape: Shape, is_map: bool) -> bool:
     """Tell whether an output that is no map holds positions of a map along its other axes."""
-    if is_map or kind in ("conv", "avg-pool", "max-pool", "reduce", "dense", "attention", "recurrent"):
+    if kind == "conv":
+        return bool(operands) and over_flattened(operands[0])
+    if is_map or kind in ("avg-pool", "max-pool", "reduce", "dense", "attention", "recurrent"):
         return False
     if any(operand.flattened for operand in operands):
         return True
-    return kind in ("reshape", "index", "resample", "unfold", "permute") and any(operand.is_map for operand in operands)
+    if kind == "index":  # a crop keeps positions where they belong
+        return any(operand.is_map and not _crops(operand, shape) for operand in operands)
+    return kind in ("reshape", "resample", "unfold", "permute") and any(operand.is_map for operand in operands)
+
+
+def over_flattened(images: Operand) -> bool:
+    """Tell whether a convolution runs along positions, or channels of positions, that were laid out in one row."""
+    return images.flattened and (len(images.shape) == 3 or min(images.shape[2:], default=1) == 1)
+
+
+def _crops(operand: Operand, shape: Shape) -> bool:
+    return len(shape) == len(operand.shape) and all(shape[axis] > 1 for axis in operand.axes)
 
 
 def _source(operands: Sequence[Operand], shape: Shape) -> Operand | None:

@@ -37,7 +37,7 @@ TABLE: dict[Kind, str] = {
     ),
     "reduce": (
         "sum mean nansum nanmean amax amin max min logsumexp prod var std var_mean std_mean norm vector_norm "
-        "linalg_norm linalg_vector_norm median cumsum cumprod all any argmax argmin aminmax frobenius_norm"
+        "median cumsum cumprod all any argmax argmin aminmax frobenius_norm"
     ),
     "activation": (
         "relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh softplus softsign "
@@ -80,11 +80,11 @@ TABLE: dict[Kind, str] = {
     ),
     "random": (
         "rand randn randint randperm rand_like randn_like randint_like bernoulli normal uniform_ normal_ "
-        "bernoulli_ random_ exponential_ trunc_normal_"
+        "bernoulli_ random_ exponential_"
     ),
     "copy": (
         "clone contiguous detach float half double bfloat16 int long bool to type type_as cpu cuda "
-        "requires_grad_ data real alias short byte char detach_ __deepcopy__ resolve_conj resolve_neg "
+        "requires_grad_ data real short byte char detach_ __deepcopy__ resolve_conj resolve_neg "
         "view_as_real"
     ),
     "write": "__setitem__ copy_ fill_ zero_ index_fill index_copy index_add masked_fill_ fill_diagonal_",
@@ -128,12 +128,14 @@ SHAPE_ONLY = frozenset(
 
 ACTS_AT_RANDOM = ("rrelu", "gumbel_softmax", "multi_head_attention_forward", "scaled_dot_product_attention")
 
+DTYPES = "float16 bfloat16 float32 float64 uint8 int8 int16 int32 int64 bool".split()  # what the replay computes in
+
 SYMBOLS: dict[str, Any] = {
     "...": Ellipsis,
     "inf": float("inf"),
     "-inf": float("-inf"),
     "nan": float("nan"),
-    **{str(item).removeprefix("torch."): item for item in vars(torch).values() if isinstance(item, torch.dtype)},
+    **{name: getattr(torch, name) for name in DTYPES},
     **{
         str(item).removeprefix("torch."): item for item in vars(torch).values() if isinstance(item, torch.memory_format)
     },

@@ -20,6 +20,7 @@ Values = dict[int, Tensor]
 Build = Callable[[Mapping[int, Tensor], int], Any]
 Around = Callable[[int, ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
 
+KNOWN_TYPES = frozenset(ops.SYMBOLS[name] for name in ops.DTYPES)
 INPUT = 0  # the id of the graph's input
 
 
@@ -75,15 +76,9 @@ class Replay:
                     result = (
                         step.op.run(*args, **kwargs) if around is None else around(index, step.op, args, kwargs, values)
                     )
-            except (
-                RuntimeError,
-                TypeError,
-                ValueError,
-                IndexError,
-                KeyError,
-                AssertionError,
-                NotImplementedError,
-            ) as error:
+            except ReplayError:
+                raise
+            except Exception as error:  # torch's functions raise anything when they are given nonsense
                 raise ReplayError(f"{step.op.short} failed: {_first_line(error)}", mode, index) from error
             if type(result) is Tensor and len(step.outputs) == 1:
                 values[step.outputs[0]] = result
@@ -182,7 +177,7 @@ class _Observer:
         self.batch = batch
         self.meter = cost.Meter(limits)
         self.steps: list[Step] = []
-        self.writers: dict[int, list[int]] = {}  # memory → nodes that wrote it
+        self.writers: dict[int, int] = {}  # memory → the node that wrote it last
         self.maker: dict[int, int] = {}  # tensor id → node that returned it last
         self.axes: dict[int, tuple[int, ...]] = {INPUT: ()}
         self.flat: dict[int, bool] = {}
@@ -212,8 +207,8 @@ class _Observer:
         found = list(tensors_in(result))
         self.alive.append((given, found))
         written = [tensor for (_, tensor), version in zip(given, versions, strict=True) if tensor._version != version]
-        for tensor in written:
-            self.writers.setdefault(_memory(tensor), []).append(index)
+        for tensor in written:  # a writer was given the memory too, so it leads on to the writers before it
+            self.writers[_memory(tensor)] = index
         self.settle(index, node, op, operands, found, written, macs)
         return result
 
@@ -231,21 +226,24 @@ class _Observer:
         shapes = tuple(tuple(tensor.shape) for tensor in found)
         axes = tuple(output_axes(op.kind, node, operands, shape) for shape in shapes)
         given = {operand.id for operand in operands}
+        if any(tensor.device.type != "cpu" or tensor.dtype not in KNOWN_TYPES for tensor in found):
+            raise ReplayError(f"{op.short} makes numbers of a type that is not supported", self.mode, index)
         for key, tensor, shape, where in zip(node.outputs, found, shapes, axes, strict=False):
-            if key in given and not any(tensor is other for other in written):
-                continue  # returned as it was: still the work of who made it
+            if key in given:
+                if tensor is not self.values[key]:
+                    raise ReplayError("a node returned another tensor than it was given", self.mode, index)
+                if not any(tensor is other for other in written):
+                    continue  # returned as it was: still the work of who made it
             self.maker[key] = index
             self.axes[key] = where
             is_map = math.prod(shape[axis] for axis in where) > 1
-            self.flat[key] = mixes_positions(op.kind, operands, is_map)
+            self.flat[key] = mixes_positions(op.kind, operands, shape, is_map)
         wrote = bool(written)
         self.steps.append(Step(index, node, op.kind, operands, shapes, self.from_input[index], axes, macs, wrote))
 
     def operand(self, key: int, tensor: Tensor) -> Operand:
         memory = _memory(tensor)
-        writers = list(self.writers.get(memory, ()))
-        if key in self.maker:
-            writers.append(self.maker[key])
+        writers = [found[place] for found, place in ((self.writers, memory), (self.maker, key)) if place in found]
         from_input = self.owner.get(memory) == INPUT or any(self.from_input[writer] for writer in writers)
         leaf = key if key not in self.maker and self.owner.get(memory) == key else None
         return Operand(

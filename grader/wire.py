@@ -7,6 +7,7 @@ tensors as safetensors, named by their ids.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from grader import ops
-from grader.graph import Arg, Graph, Items, Mode, Node, Slice, Symbol, read_ids, refs
+from grader.graph import Arg, Graph, Items, Mode, Node, Size, Slice, Symbol, read_ids, refs
 from grader.protocol import Loaded
 
 MAGIC = b"s5g1"
@@ -27,6 +28,9 @@ MAX_TENSORS = 5_000
 MAX_NUMBERS = 1 << 24  # over all tensors: sixteen million
 MAX_DEPTH = 32  # of nested arguments
 MAX_INTEGER = 1 << 53
+MAX_SCALE = 1 << 31  # of a size that follows the batch
+KNOWN_TYPES = frozenset(ops.SYMBOLS[name] for name in ops.DTYPES)
+DEVICE = re.compile(r"(cpu|cuda|meta|mps|xpu|hpu|ipu|mtia|vulkan|privateuseone|lazy)(:\d+)?")
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,8 +91,10 @@ def decode(data: bytes) -> tuple[Graph, dict[int, Tensor], Loaded]:
         raise WireError(f"the graph is out of form: {str(error)[:200]}") from None
     tensors = {}
     for name, tensor in decode_tensors(data[12 + length :]).items():
-        if not name.isascii() or not name.isdecimal() or str(int(name)) != name:
+        if len(name) > 9 or not name.isascii() or not name.isdecimal() or str(int(name)) != name:
             raise WireError("a tensor has no proper id")
+        if tensor.dtype not in KNOWN_TYPES:
+            raise WireError(f"tensor {name} has a type that is not supported")
         tensors[int(name)] = tensor
     _check_tensors(message.graph, tensors)
     for mode in ("eval", "train"):
@@ -115,6 +121,7 @@ def _check_tensors(graph: Graph, tensors: Mapping[int, Tensor]) -> None:
 def _check_program(graph: Graph, mode: Mode, known: set[int]) -> None:
     """Every node's operator is in the table, and every tensor it reads exists by then."""
     program = graph.program(mode)
+    _check_values(program.output, "the output")
     if len(program.nodes) > MAX_NODES:
         raise WireError(f"more than {MAX_NODES:,} nodes")
     table = ops.table()
@@ -127,14 +134,13 @@ def _check_program(graph: Graph, mode: Mode, known: set[int]) -> None:
         reads = read_ids(node)
         if not known.issuperset(reads):
             raise WireError(f"node {index} reads a tensor that does not exist")
-        if any(key in leaves and key not in reads for key in node.outputs) or any(key < 0 for key in node.outputs):
+        if any(key in known and key not in reads for key in node.outputs) or any(key < 0 for key in node.outputs):
             raise WireError(f"node {index} claims to return a tensor that it was not given")
         known.update(node.outputs)
     if not known.issuperset(refs(program.output)) or not known.issuperset(taken for _, taken in program.updates):
         raise WireError("the output does not exist")
     if any(kept not in leaves or kept == 0 for kept, _ in program.updates):
         raise WireError("an update of a tensor that the graph does not have")
-    _check_values(program.output, "the output")
 
 
 def _check_arguments(node: Node, index: int) -> None:
@@ -150,6 +156,10 @@ def _check_values(argument: Arg, place: str, depth: int = 0) -> None:
         raise WireError(f"{place} has arguments nested too deeply")
     if isinstance(argument, int) and abs(argument) > MAX_INTEGER:
         raise WireError(f"{place} has an integer out of range")
+    if isinstance(argument, str) and DEVICE.fullmatch(argument):
+        raise WireError(f"{place} names a device")
+    if isinstance(argument, Size) and max(abs(argument.scale), abs(argument.offset)) > MAX_SCALE:
+        raise WireError(f"{place} has a size out of range")
     if isinstance(argument, float) and not math.isfinite(argument):
         raise WireError(f"{place} has a number that is not finite")
     if isinstance(argument, Symbol) and argument.name not in ops.SYMBOLS:

@@ -152,7 +152,8 @@ def main() -> None:
         test_loss, test_accuracy = test(model, test_loader)
         log.append({"epoch": epoch, "train_loss": train_loss, "train_accuracy": train_accuracy,
                     "test_loss": test_loss, "test_accuracy": test_accuracy, "train_seconds": seconds})  # fmt: skip
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "log": log}
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}
+        state["log"] = log
         torch.save(state, checkpoint.with_suffix(".tmp"))
         checkpoint.with_suffix(".tmp").replace(checkpoint)
         (options.out / "log.json").write_text(json.dumps(log, indent=1) + "\n")

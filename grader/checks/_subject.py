@@ -16,7 +16,7 @@ MODES: tuple[Mode, ...] = ("eval", "train")
 
 
 class Experiments(Protocol):
-    """What the trusted side can find out by running the graph with learned tensors replaced by random ones."""
+    """What the trusted side can find out by running the graph with learned tensors replaced."""
 
     def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         """Tell whether the prediction changes when these nodes, by index, are replaced all at once."""
@@ -28,7 +28,7 @@ class Experiments(Protocol):
         """Tell whether the operand of a node, by its id, holds different numbers along these of its axes."""
 
     def carried(self, mode: Mode, route: Route) -> bool:
-        """Tell whether weights that were multiplied in differ along the axes that a later node sums."""
+        """Tell whether multiplied weights differ along the axes that a later node sums, and along others."""
 
     def follows_input(self, mode: Mode) -> bool:
         """Tell whether the prediction differs between images."""
@@ -53,14 +53,12 @@ class Averaging:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A product by hand: `source` multiplies by the operand `weight`, and `sink` sums `summed` over `axes`.
+    """Products by hand on their way to `sink`, which sums the operand `summed` over `axes`.
 
-    `through` holds, for each node in between, the operand that carries the product.
+    `fills` tells, for nodes on the way, which operands to replace by one number, so that the weights alone are left.
     """
 
-    source: int
-    weight: int
-    through: Mapping[int, int]
+    fills: Mapping[int, Mapping[int, float]]
     sink: int
     summed: int
     axes: tuple[int, ...]

@@ -37,6 +37,7 @@ ID = "accuracy"
 NOT_TRAINED = "not trained (add --train)"
 FLAT = 20.0  # percent: below this the model does no better than one that names the same digit each time
 GAP = 0.5  # points by which an overfitted model does better on the images that it learned from
+HELD_BACK = 2.0  # points by which a model does worse while dropout acts, where it is too strong
 
 
 class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +109,9 @@ def advice(report: TrainingReport) -> tuple[str, str]:
     if held_out >= report.target:
         why = f"It came close: {held_out:.2f} % of the images that were held out, yet the test images decide."
         return why, "Leave yourself a margin: a few more channels in the widest layers, or one more convolution."
+    if last.train_accuracy < held_out - HELD_BACK:
+        why = f"It is right on {held_out:.2f} % of new images, but on {last.train_accuracy:.2f} % while dropout acts."
+        return why, "Lower the dropout rate, 0.05 is often enough: a model this small has little to spare."
     if last.train_accuracy > held_out + GAP:
         why = f"It is right on {last.train_accuracy:.2f} % of the images it learns from, on {held_out:.2f} % of others."
         return why, "Let it generalise: more dropout, batch normalisation, fewer parameters where the map is large."

@@ -71,17 +71,16 @@ from typing import Literal
 
 import msgspec
 
-from grader.checks._subject import MODES, Route, Subject, span_of, times
+from grader.checks._products import OFFSETS, behind, is_product, plain, summed_by, written_out
+from grader.checks._subject import MODES, Subject, span_of, times
 from grader.facts import Facts, Operand, Step, integers
 from grader.finding import CheckResult, Finding, Span
 from grader.graph import Items
+from grader.layout import over_flattened
 
 ID = "linear"
 LAYERS = ("Linear", "LazyLinear", "Bilinear")
-CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad"))
-SUMS = frozenset(("sum", "mean", "nansum", "nanmean"))
-PRODUCTS = frozenset(("mul", "multiply", "div", "divide", "true_divide", "__rdiv__", "__rtruediv__", "__rmul__"))
-OFFSETS = frozenset(("add", "sub", "subtract", "__rsub__", "rsub", "__radd__"))
+DISTANCES = frozenset(("cosine_similarity", "pairwise_distance"))
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,8 +149,9 @@ def matters(subject: Subject, dense: Dense) -> bool:
 
 def product(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     """Find a matrix product of an activation and weights that differ along the axes that are summed."""
-    weights = [operand for operand in factors(step) if not operand.from_input]
-    if len(factors(step)) - len(weights) != 1 or not weights:
+    given = factors(step)
+    weights = [operand for operand in given if not operand.from_input or is_scaled(facts, step, operand)]
+    if not weights or len(weights) == len(given):
         return None
     weight = max(weights, key=lambda operand: operand.size)
     axes = summed_axes(step, weight)
@@ -164,6 +164,33 @@ def product(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     place = "is on the way to the prediction" if later else "makes the prediction"
     message = f"a linear layer ({shape} weights) {place}"
     return Dense(facts, step, message, f"{shape} weights applied here", weight.size)
+
+
+def is_scaled(facts: Facts, step: Step, operand: Operand) -> bool:
+    """Tell whether an operand is weights that an activation only scales or shifts as a whole: W * s(x)."""
+    axes = summed_axes(step, operand)
+    for index in operand.writers:
+        writer = facts.steps[index]
+        inside = [given for given in writer.operands if given.from_input]
+        outside = [given for given in writer.operands if not given.from_input and given.size > 1]
+        if outside and inside and (is_product(writer) or plain(writer) in OFFSETS):
+            return all(_extent(given, axis - len(operand.shape)) == 1 for given in inside for axis in axes)
+    return False
+
+
+def _extent(operand: Operand, axis: int) -> int:
+    """Return an extent by an axis counted from the end: 1 where broadcasting adds the axis."""
+    return operand.shape[axis] if -axis <= len(operand.shape) else 1
+
+
+def distance(subject: Subject, facts: Facts, step: Step) -> Dense | None:
+    """Find activations compared with learned vectors: the scores are linear in the activations."""
+    weights = [operand for operand in step.operands if not operand.from_input and operand.size > 1]
+    if step.short not in DISTANCES or not weights:
+        return None
+    shape = times(weights[0].shape)
+    message = f"{step.short} with {shape} learned numbers is a linear layer"
+    return Dense(facts, step, message, f"{shape} weights applied here", weights[0].size)
 
 
 def factors(step: Step) -> list[Operand]:
@@ -226,16 +253,19 @@ def convolution(subject: Subject, facts: Facts, step: Step) -> Dense | None:
             return None
         message = "a convolution with an activation as its kernel weights that activation like a linear layer"
         return Dense(facts, step, message, f"{times(images.shape)} weights applied here", images.size)
-    if not covers_map(step, images, weight) or "transpose" in step.short:
+    if not (over_flattened(images) or covers_map(step, images, weight)) or "transpose" in step.short:
         return None
     if not subject.experiments.varies(facts.mode, step.index, weight.id, tuple(range(1, len(weight.shape)))):
         return None
     label = f"{times(weight.shape)} weights applied here"
+    if over_flattened(images):
+        shape = times(images.shape[1:])
+        message = f"a convolution over a flattened map ({shape}) is a linear layer"
+        return Dense(facts, step, message, label, weight.size)
     if math.prod(images.shape[2:]) > 1:
         shape = times(images.shape[2:])
         return Dense(facts, step, f"a convolution as large as its {shape} map is a linear layer", label, weight.size)
-    message = f"a convolution over a flattened map ({images.shape[1]} channels of 1×1) is a linear layer"
-    return Dense(facts, step, message, label, weight.size) if images.flattened else None
+    return None
 
 
 def covers_map(step: Step, images: Operand, weight: Operand) -> bool:
@@ -259,7 +289,7 @@ def pointwise_convolutions(subject: Subject, facts: Facts) -> Iterator[Dense]:
     """Yield convolutions on a map of 1×1 that was pooled, not flattened."""
     for step in facts.live_steps("conv"):
         images, weight = step.operand("input"), step.operand("weight")
-        if images is None or weight is None or not images.from_input or weight.from_input or images.flattened:
+        if images is None or weight is None or not images.from_input or weight.from_input or over_flattened(images):
             continue
         if len(images.shape) > 2 and math.prod(images.shape[2:]) == 1 and weight.shape[1] > 1:
             message = "a 1×1 convolution on a 1×1 map computes what a linear layer computes"
@@ -268,7 +298,7 @@ def pointwise_convolutions(subject: Subject, facts: Facts) -> Iterator[Dense]:
 
 def layer(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     """Recurrent and attention layers multiply by learned matrices."""
-    weights = [operand for operand in step.operands if not operand.from_input and len(operand.shape) == 2]
+    weights = [operand for operand in step.operands if not operand.from_input and len(operand.shape) > 1]
     if not weights:
         return None
     weight = max(weights, key=lambda operand: operand.size)
@@ -282,110 +312,26 @@ def layer(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     )
 
 
-FINDERS = {"dense": product, "conv": convolution, "recurrent": layer, "attention": layer}
+FINDERS = {"dense": product, "conv": convolution, "recurrent": layer, "attention": layer, "arithmetic": distance}
 
 
 def by_hand(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     """Find a product with weights whose results are summed over axes along which the weights differ."""
-    if is_sum(step):
-        return summed_parts(facts, step)
+    parts = written_out(facts, step)
+    if parts:
+        message = "a written-out sum of products with weights makes a linear layer by hand"
+        return Dense(facts, parts[0][0], message, "one of the products", sum(weight.size for _, weight in parts))
     summed = summed_by(step)
     if summed is None:
         return None
     operand, axes = summed
-    for source, weight, through in products_behind(facts, operand):
-        route = Route(source.index, weight.id, through, step.index, operand.id, axes)
-        if subject.experiments.carried(facts.mode, route):
-            shape = times(weight.shape)
-            message = f"a product with {shape} weights and a sum make a linear layer by hand"
-            return Dense(facts, source, message, f"multiplied by {shape} weights here", weight.size)
-    return None
-
-
-def is_sum(step: Step) -> bool:
-    """Tell whether a node adds activations that are no maps."""
-    inside = [operand for operand in step.operands if operand.from_input]
-    return step.kind == "arithmetic" and _plain(step) in OFFSETS and len(inside) > 1 and not step.makes_map
-
-
-def summed_parts(facts: Facts, step: Step) -> Dense | None:
-    """Find a sum, written out, of single activations times weights: x[:, 0] * w[0] + x[:, 1] * w[1] + …"""
-    products = [
-        (source, weight)
-        for operand in step.operands
-        if operand.from_input
-        for source, weight, _ in products_behind(facts, operand, written_out=True)
-        if any(
-            facts.steps[index].kind == "index"
-            for given in source.operands
-            if given.from_input
-            for index in given.writers
-        )
-    ]
-    if len({source.index for source, _ in products}) < 2:
+    found = behind(facts, operand)
+    if not found.sources or not subject.experiments.carried(facts.mode, found.route(step, operand, axes)):
         return None
-    message = "a written-out sum of products with weights makes a linear layer by hand"
-    return Dense(facts, products[0][0], message, "one of the products", sum(weight.size for _, weight in products))
-
-
-def summed_by(step: Step) -> tuple[Operand, tuple[int, ...]] | None:
-    """Return the operand that a node sums, and the axes that it sums over."""
-    given = [operand for operand in step.operands if operand.from_input]
-    if len(given) != 1:
-        return None
-    operand = given[0]
-    count = len(operand.shape)
-    if step.kind == "reduce" and step.short in SUMS:
-        axes = tuple(axis % count for axis in integers(step.argument("dim"))) if count else ()
-        return operand, axes or tuple(range(1, count))
-    if step.kind == "avg-pool" and step.shapes and len(step.shapes[0]) == count:
-        gone = tuple(axis for axis in range(2, count) if step.shapes[0][axis] < operand.shape[axis])
-        return (operand, gone) if gone else None
-    if step.kind == "dense" and step.short == "einsum" and len(step.operands) == 1:
-        equation = step.node.args[0] if step.node.args else ""
-        left, _, right = str(equation).replace(" ", "").partition("->")
-        return operand, tuple(axis for axis, label in enumerate(left) if label not in right)
-    if step.kind == "dense":
-        left_operand = step.operand("input")
-        return operand, (count - 1 if left_operand is None or left_operand.id == operand.id else max(count - 2, 0),)
-    return None
-
-
-def products_behind(
-    facts: Facts, operand: Operand, *, written_out: bool = False
-) -> Iterator[tuple[Step, Operand, dict[int, int]]]:
-    """Yield the products that reach an operand unchanged but for views, offsets and scale, with the way there."""
-    stack: list[tuple[Operand, dict[int, int]]] = [(operand, {})]
-    seen: set[int] = set()
-    while stack:
-        current, through = stack.pop()
-        for index in current.writers:
-            if index in seen:
-                continue
-            seen.add(index)
-            step = facts.steps[index]
-            short = _plain(step)
-            inside = [given for given in step.operands if given.from_input]
-            outside = [given for given in step.operands if not given.from_input]
-            if (
-                step.kind == "arithmetic"
-                and short in PRODUCTS
-                and len(inside) == 1
-                and outside
-                and (written_out or outside[0].size > 1)
-            ):
-                yield step, outside[0], through
-            passes = step.kind in CARRIES or (step.kind == "activation" and short in ("neg", "negative"))
-            scales = step.kind == "arithmetic" and short in (PRODUCTS | OFFSETS) and len(inside) == 1
-            spatial = step.kind == "arithmetic" and short in OFFSETS and len(inside) > 1
-            spatial = spatial and (step.makes_map or written_out)
-            if passes or scales or spatial:
-                stack.extend((given, {**through, index: given.id}) for given in inside)
-
-
-def _plain(step: Step) -> str:
-    """Return an operator's short name without the underscore of in-place forms."""
-    return step.short if step.short.startswith("__") else step.short.rstrip("_")
+    source, weight = max(found.sources, key=lambda pair: pair[1].size)
+    shape = times(weight.shape)
+    message = f"a product with {shape} weights and a sum make a linear layer by hand"
+    return Dense(facts, source, message, f"multiplied by {shape} weights here", weight.size)
 
 
 def finding(subject: Subject, dense: Dense) -> Finding:

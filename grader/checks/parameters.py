@@ -59,7 +59,7 @@ import msgspec
 from grader.checks._subject import MODES, Subject, times
 from grader.facts import Facts, Operand, Step
 from grader.finding import CheckResult, Finding, Span
-from grader.graph import TensorInfo
+from grader.graph import Arg, Items, TensorInfo
 
 ID = "parameters"
 HANDFUL = 16  # constants up to this many in all are settings, not weights
@@ -87,7 +87,8 @@ EVEN_FACTORIES = (
 UNPACKING = frozenset(
     "floor ceil round trunc frac fmod remainder __mod__ __rmod__ __floordiv__ floor_divide bitwise_and bitwise_or "
     "bitwise_xor __and__ __or__ __xor__ __rshift__ __lshift__ bitwise_right_shift bitwise_left_shift "
-    "int long short byte char sin cos".split()
+    "int long short byte char float half bfloat16 double to type sin cos gt ge lt le eq ne greater less sign heaviside "
+    "clamp relu threshold".split()
 )
 
 Source = tuple[Any, ...]  # ("constant", id), ("factory", …), ("random", node) or ("made of", sources, size)
@@ -242,7 +243,7 @@ class _Walk:
         if self.roles[key] in ("parameter", "input") or key in self.statistics:
             return {}
         leaf = self.subject.leaves[key]
-        return {("constant", key): 1 if leaf.uniform else leaf.size}
+        return {("constant", key): leaf.distinct}
 
     def made(self, index: int) -> Frontier:
         """Return which constants a node's results are made of."""
@@ -256,14 +257,36 @@ class _Walk:
         if step.kind == "random":
             return {("random", step.index): size}
         if step.kind == "factory":
-            return {("factory", step.short, step.shapes): 1 if step.short in EVEN_FACTORIES else size}
+            uneven = step.short not in EVEN_FACTORIES
+            return {("factory", step.short, step.shapes, step.node.args): size if uneven else 1}
         merged: dict[Source, int] = {}
         for operand in step.operands:
             if not self.is_setting(step, operand):
                 merged.update(self.of(operand))
-        if merged and step.short.rstrip("_") in UNPACKING:
-            return {self.cut(merged, size): size}
+        merged.update(self.literals_in(step))
+        unpacks = step.short.rstrip("_") in UNPACKING
+        pieces = len(step.operands) if step.kind in ("join", "write") else 0
+        if merged and all(source[0] == "random" for source in merged):
+            return merged
+        if merged and (unpacks or sum(merged.values()) < pieces):
+            count = size if unpacks else min(pieces, size)
+            return {self.cut(merged, count): count}
         return merged
+
+    def literals_in(self, step: Step) -> Frontier:
+        """Return the numbers written into weights one by one: each is a weight of its own."""
+        if step.kind not in ("arithmetic", "write", "factory") or any(map(self.is_large, step.operands)):
+            return {}
+        numbers = [number for number in _numbers(step.node.args[1:]) if number not in (0.0, 1.0, -1.0)]
+        return {("literal", step.short, self.occurrence(step), place): 1 for place in range(len(numbers))}
+
+    def is_large(self, operand: Operand) -> bool:
+        """A number beside a learned tensor of some size scales it as a whole."""
+        return operand.size > 1 and self.learned(operand)
+
+    def occurrence(self, step: Step) -> int:
+        """Number a node among those of its operator, which is the same in both programs."""
+        return sum(other.short == step.short for other in self.facts.steps[: step.index])
 
     def is_setting(self, step: Step, operand: Operand) -> bool:
         """Tell of zeros and ones that prune a parameter, and of one number that scales it: neither is a weight."""
@@ -271,7 +294,7 @@ class _Walk:
             return False
         others = [other for other in step.operands if other is not operand and self.learned(other)]
         if operand.size == 1:
-            return bool(others)
+            return any(other.size > 1 for other in others)
         binary = operand.leaf is not None and self.subject.leaves[operand.leaf].binary
         return binary and any(other.shape == operand.shape for other in others)
 
@@ -297,6 +320,14 @@ def _kept_statistics(subject: Subject) -> frozenset[int]:
                 if operand is not None:
                     found.add(operand.id)
     return frozenset(found)
+
+
+def _numbers(arguments: Iterable[Arg]) -> Iterator[float]:
+    for argument in arguments:
+        if isinstance(argument, Items):
+            yield from _numbers(argument.items)
+        elif isinstance(argument, (int, float)) and not isinstance(argument, bool):
+            yield float(argument)
 
 
 def _size(shape: tuple[int, ...]) -> int:

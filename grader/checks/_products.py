@@ -1,0 +1,159 @@
+"""Products and sums by hand: a linear layer written with `*` and `sum`, with additions, or with pooling as the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from grader.checks._subject import Route
+from grader.facts import Facts, Operand, Step, integers
+
+PRODUCTS = frozenset("mul multiply div divide true_divide __rdiv__ __rtruediv__ __rmul__ addcmul addcdiv".split())
+OFFSETS = frozenset("add sub subtract __rsub__ rsub __radd__".split())
+SQUARES = frozenset("square pow __pow__ abs absolute".split())
+SUMS = frozenset("sum mean nansum nanmean cumsum".split())
+CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad", "join"))
+
+
+@dataclass
+class Behind:
+    """What lies behind a sum.
+
+    `fills` tells, for each node on the way, which operands to replace by one number so that only the weights are left;
+    `sources` are the products with their weights.
+    """
+
+    fills: dict[int, dict[int, float]] = field(default_factory=dict)
+    sources: list[tuple[Step, Operand]] = field(default_factory=list)
+
+    def route(self, sink: Step, summed: Operand, axes: tuple[int, ...]) -> Route:
+        return Route(self.fills, sink.index, summed.id, axes)
+
+
+def behind(facts: Facts, operand: Operand) -> Behind:
+    """Return the products that reach an operand through views, joins, offsets and scales."""
+    found = Behind()
+    squared = _passed(facts, operand)
+    for index in sorted(squared):  # writers come before what reads them
+        step = facts.steps[index]
+        inside = [given for given in step.operands if given.from_input]
+        carried = [given for given in inside if any(writer in found.fills for writer in given.writers)]
+        weights = [given for given in step.operands if not given.from_input and given.size > 1]
+        is_source = bool(weights) and (is_product(step) or (is_offset(step) and squared[index]))
+        if is_source:
+            found.sources.append((step, max(weights, key=lambda given: given.size)))
+        if is_source or carried:
+            found.fills[index] = dict(_fills(step, carried, squared[index]))
+    return found
+
+
+def _passed(facts: Facts, operand: Operand) -> dict[int, bool]:
+    """Return the nodes on the way back from an operand, and whether what they return is squared later."""
+    found: dict[int, bool] = {}
+    stack = [(index, False) for index in operand.writers]
+    while stack:
+        index, squared = stack.pop()
+        step = facts.steps[index]
+        passes = carries(step) or is_product(step) or is_offset(step) or plain(step) in SQUARES
+        if not passes or (index in found and found[index] >= squared):
+            continue
+        found[index] = squared
+        further = squared or plain(step) in SQUARES
+        stack.extend((writer, further) for given in step.operands if given.from_input for writer in given.writers)
+    return found
+
+
+def _fills(step: Step, carried: list[Operand], squared: bool) -> Iterator[tuple[int, float]]:
+    """Yield what to put in place of operands, so that a node hands on weights alone."""
+    neutral = 0.0 if is_offset(step) else 1.0
+    for given in step.operands:
+        is_bias = step.kind == "conv" and given == step.operand("bias")
+        if given.from_input and given not in carried:
+            yield given.id, neutral
+        elif not given.from_input and (is_bias or (is_offset(step) and not squared)):
+            yield given.id, 0.0
+
+
+def carries(step: Step) -> bool:
+    """Tell whether a node hands its numbers on, at most negated, scaled by one number, or mixed within a position."""
+    if step.kind == "conv":
+        weight = step.operand("weight")
+        return weight is not None and not weight.from_input and all(extent == 1 for extent in weight.shape[2:])
+    return step.kind in CARRIES or plain(step) in ("neg", "negative")
+
+
+def is_product(step: Step) -> bool:
+    """Tell whether a node multiplies element by element; a depthwise 1×1 convolution does."""
+    if step.kind == "conv":
+        weight = step.operand("weight")
+        return weight is not None and weight.shape[1] == 1 < weight.shape[0] and carries(step)
+    return step.kind == "arithmetic" and plain(step) in PRODUCTS
+
+
+def is_offset(step: Step) -> bool:
+    return step.kind == "arithmetic" and plain(step) in OFFSETS
+
+
+def plain(step: Step) -> str:
+    """Return an operator's short name without the underscore of in-place forms."""
+    return step.short if step.short.startswith("__") else step.short.rstrip("_")
+
+
+def summed_by(step: Step) -> tuple[Operand, tuple[int, ...]] | None:
+    """Return the operand that a node sums, and the axes that it sums over; None where a map is left."""
+    given = [operand for operand in step.operands if operand.from_input]
+    if len(given) != 1 or step.makes_map or not step.shapes:
+        return None
+    operand = given[0]
+    axes = _summed_axes(step, operand)
+    return (operand, axes) if axes else None
+
+
+def _summed_axes(step: Step, operand: Operand) -> tuple[int, ...]:
+    count = len(operand.shape)
+    if step.kind == "reduce" and step.short in SUMS and count:
+        return tuple(axis % count for axis in integers(step.argument("dim"))) or tuple(range(1, count))
+    if step.kind in ("avg-pool", "resample", "conv") and len(step.shapes[0]) == count:
+        return tuple(axis for axis in range(2, count) if step.shapes[0][axis] < operand.shape[axis])
+    if step.kind == "dense" and step.short == "einsum" and len(step.operands) == 1:
+        equation = step.node.args[0] if step.node.args else ""
+        left, _, right = str(equation).replace(" ", "").partition("->")
+        return tuple(axis for axis, label in enumerate(left) if label not in right)
+    if step.kind == "dense" and count:
+        left_operand = step.operand("input")
+        return (count - 1 if left_operand is None or left_operand.id == operand.id else max(count - 2, 0),)
+    return ()
+
+
+def written_out(facts: Facts, step: Step) -> list[tuple[Step, Operand]]:
+    """Return the products of a sum written with additions, where each has a part of an activation of its own."""
+    inside = [operand for operand in step.operands if operand.from_input]
+    if not (is_offset(step) or plain(step) == "addcmul") or step.makes_map or len(inside) < 2:
+        return []
+    found: dict[tuple[int, int], tuple[Step, Operand]] = {}
+    stack: list[tuple[Step, int]] = [(step, -1)]
+    seen: set[tuple[int, int]] = set()
+    while stack:
+        current, part = stack.pop()
+        if (current.index, part) in seen:
+            continue
+        seen.add((current.index, part))
+        weights = [given for given in current.operands if not given.from_input]
+        if is_product(current) and weights:
+            before = next(_parts_before(facts, current), part)
+            if before >= 0:
+                found[current.index, before] = (current, weights[0])
+        if current.kind == "index":
+            part = current.index
+        if current.kind == "index" or carries(current) or is_product(current) or is_offset(current):
+            writers = (index for given in current.operands if given.from_input for index in given.writers)
+            stack.extend((facts.steps[index], part) for index in writers)
+    return list(found.values()) if len(found) > 1 else []
+
+
+def _parts_before(facts: Facts, step: Step) -> Iterator[int]:
+    """Yield the nodes that took a part of an activation for this node."""
+    for given in step.operands:
+        for index in given.writers if given.from_input else ():
+            if facts.steps[index].kind == "index":
+                yield index
