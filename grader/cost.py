@@ -151,6 +151,10 @@ def _spread(value: Any, count: int, default: int) -> list[int]:
 def _dense(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     if short == "einsum":
         return _einsum(args, tensors)
+    if short == "tensordot" and len(tensors) == 2:
+        common = _contracted(tensors[0], args[2] if len(args) > 2 else kwargs.get("dims", 2))
+        macs = tensors[0].numel() * tensors[1].numel() // common
+        return macs // common + 1, macs
     if short in ("outer", "addr", "tensordot", "chain_matmul", "multi_dot", "bilinear", "inner"):
         product = math.prod(max(tensor.numel(), 1) for tensor in tensors[:3])
         if short == "bilinear" and len(tensors) > 2:
@@ -164,6 +168,15 @@ def _dense(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[
     common = max(pair[0].shape[-1], 1)
     macs = pair[0].numel() * pair[1].numel() // common
     return max(macs // common + pair[0].numel() // common + 1, _broadcast(tensors[:1])), macs
+
+
+def _contracted(left: Tensor, dims: Any) -> int:
+    """Return how many numbers of the left operand each result of tensordot sums over."""
+    if isinstance(dims, int):
+        return max(math.prod(left.shape[max(left.dim() - dims, 0) :]), 1)
+    axes = dims[0] if _is_sequence(dims) and dims and _is_sequence(dims[0]) else dims if _is_sequence(dims) else []
+    known = [axis for axis in axes if isinstance(axis, int) and -left.dim() <= axis < left.dim()]
+    return max(math.prod(left.shape[axis] for axis in known), 1)
 
 
 def _einsum(args: Sequence[Any], tensors: list[Tensor]) -> tuple[int, int]:
@@ -245,7 +258,10 @@ def _expand(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict
         return tensors[0].numel() * max(int(tensors[1].sum()), 1), 0
     if short in ("repeat", "tile", "repeat_interleave"):
         return tensors[0].numel() * _product(numbers), 0
-    return max(_product(numbers) * (max(tensors[0].numel(), 1) if short == "expand" else 1), _broadcast(tensors)), 0
+    given = _numbers([args[1:], *kwargs.values()])
+    extents = [1.0] * (len(given) - tensors[0].dim()) + [float(extent) for extent in tensors[0].shape]
+    sizes = [extent if size < 0 else size for size, extent in zip(given, extents, strict=False)]
+    return max(_product(sizes), _broadcast(tensors)), 0
 
 
 def _pool(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
@@ -285,7 +301,30 @@ def _index(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[
         return size * size, 0
     if short == "unfold":
         return _product([float(size), *_numbers([args[2:3], kwargs.get("size", ())])]), 0
+    if short == "take_along_dim":
+        return max(size, *(tensor.numel() for tensor in tensors)), 0
+    if short == "index_select" and len(tensors) > 1 and len(args) > 1 and isinstance(args[1], int):
+        return size // max(tensors[0].shape[args[1]], 1) * tensors[1].numel(), 0
+    if short == "__getitem__" and len(tensors) > 1:
+        return _picked(tensors[0], args[1]), 0
     return size * math.prod(max(tensor.numel(), 1) for tensor in tensors[1:]), 0
+
+
+def _picked(tensor: Tensor, index: Any) -> int:
+    """Bound what an index of integers, slices and tensors of positions picks."""
+    items = list(index) if _is_sequence(index) else [index]
+    used = sum(item is not None and item is not Ellipsis for item in items)
+    rest = iter(tensor.shape)
+    kept, picks = [1.0], 1
+    for item in items:
+        if item is Ellipsis:
+            kept += [float(next(rest, 1)) for _ in range(tensor.dim() - used)]
+        elif isinstance(item, slice):
+            kept.append(float(next(rest, 1)))
+        elif item is not None:
+            next(rest, None)
+            picks = max(picks, item.numel() if isinstance(item, Tensor) else len(_flat(item)))
+    return _product([*kept, *map(float, rest), float(picks)])
 
 
 def _attention(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:

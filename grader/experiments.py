@@ -16,8 +16,8 @@ from torch import Tensor
 
 from grader import ops
 from grader.checks._subject import Averaging, Edge, Replacement, Route
-from grader.facts import Facts
-from grader.graph import Mode
+from grader.facts import Facts, Step
+from grader.graph import Mode, Symbol
 from grader.kinds import signature
 from grader.replay import Replay, ReplayError, Values, prediction, tensors_in
 
@@ -27,7 +27,7 @@ DRAWS = (0, 1, 2)
 DRAWN, SUBMITTED, POSITIVE = DRAWS  # what the learned tensors are; images are real ones but for the last draw
 SIZES = (1.0, 0.01)  # of a disturbance: a small one stays where a logarithm or a root is defined
 EFFECT = 1e-4  # of the largest output: less is rounding
-UNEVEN = 1e-3  # of what a change of the means does
+UNEVEN = 1e-3  # of what a change of the means does: less is rounding
 
 # Operators through which no gradient, or none that teaches, gets back.
 GRADIENT_STOPS = frozenset(
@@ -35,6 +35,7 @@ GRADIENT_STOPS = frozenset(
     "one_hot to type gt ge lt le eq ne greater less logical_not isnan".split()
 )
 
+HALF = (torch.float16, torch.bfloat16)
 Override = Callable[[ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
 
 
@@ -72,26 +73,30 @@ class Laboratory:
                 by_mean, by_place = _distance(before, shifted), _distance(before, shaken)
                 scale = EFFECT * float(before.abs().max())
                 used = used or by_mean > scale
-                if by_place > max(UNEVEN * by_mean, scale * UNEVEN):
-                    return Averaging(False, used, self.culprits(mode, draw, size, edges))
+                most = self.uneven * max(by_mean, scale)
+                if by_place > most:
+                    return Averaging(False, used, self.culprits(mode, draw, size, edges, most))
                 break
             if used and draw != DRAWN:
                 break
         return Averaging(used, used)
 
-    def culprits(self, mode: Mode, draw: int, size: float, edges: Sequence[Edge]) -> tuple[Edge, ...]:
+    def culprits(self, mode: Mode, draw: int, size: float, edges: Sequence[Edge], most: float) -> tuple[Edge, ...]:
         """Return the edges through which more than the means gets, each tried alone."""
         before = self.baseline(mode, draw)
         found = []
         for edge in edges:
             shaken = self.rerun(mode, draw, self.disturb([edge], draw, size, means=False))
-            if (
-                before is not None
-                and shaken is not None
-                and _distance(before, shaken) > UNEVEN * EFFECT * float(before.abs().max())
-            ):
+            if before is not None and shaken is not None and _distance(before, shaken) > most:
                 found.append(edge)
-        return tuple(found)
+        return tuple(found) or tuple(edges)
+
+    @cached_property
+    def uneven(self) -> float:
+        """The share of an effect that is put down to rounding: more where a graph computes in half precision."""
+        kept = any(tensor.dtype in HALF for tensor in self.replay.tensors.values())
+        cast = any(step.short in ("half", "bfloat16") or _names_half(step) for step in self.facts["train"].steps)
+        return 0.03 if kept or cast else UNEVEN
 
     def varies(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
         found: list[Tensor] = []
@@ -303,6 +308,11 @@ class Laboratory:
             return op.run(*args, **kwargs)
 
         return override
+
+
+def _names_half(step: Step) -> bool:
+    given = (*step.node.args, *step.node.kwargs.values())
+    return any(isinstance(item, Symbol) and item.name in ("float16", "bfloat16") for item in given)
 
 
 def _disturb(old: Tensor, axes: Sequence[int], generator: torch.Generator, size: float, means: bool) -> Tensor:

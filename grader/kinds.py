@@ -87,6 +87,8 @@ NAMED: dict[str, tuple[str, ...]] = {
     ),
     "torch.log_softmax": ("input", "dim", "dtype"),
     "torch.softmax": ("input", "dim", "dtype"),
+    "torch.special.softmax": ("input", "dim", "dtype"),
+    "torch.special.log_softmax": ("input", "dim", "dtype"),
     "torch.Tensor.log_softmax": ("input", "dim", "dtype"),
     "torch.Tensor.softmax": ("input", "dim", "dtype"),
     "torch.dropout": ("input", "p", "training"),

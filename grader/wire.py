@@ -159,7 +159,7 @@ def _check_values(argument: Arg, place: str, depth: int = 0) -> None:
     if isinstance(argument, str) and DEVICE.fullmatch(argument):
         raise WireError(f"{place} names a device")
     if isinstance(argument, Size) and max(abs(argument.scale), abs(argument.offset)) > MAX_SCALE:
-        raise WireError(f"{place} has a size out of range")
+        raise WireError(f"{place} has an integer out of range")
     if isinstance(argument, float) and not math.isfinite(argument):
         raise WireError(f"{place} has a number that is not finite")
     if isinstance(argument, Symbol) and argument.name not in ops.SYMBOLS:

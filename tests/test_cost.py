@@ -119,8 +119,8 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     (F + "layer_norm", (t(5, 6), (6,)), {}),
 ]
 
-# The bound is lower than the result: what a stranger writes like this is not refused, however large.
-TOO_LOW: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+# Calls that a formula written for the usual ones gets wrong.
+UNUSUAL: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.block_diag", (t(2, 3), t(4, 5)), {}),
     ("torch.repeat_interleave", (t(3), torch.tensor([90, 90, 90])), {}),
     ("torch.normal", (0.0, 1.0, (40, 50)), {}),
@@ -144,7 +144,7 @@ TOO_LOW: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.Tensor.__rmatmul__", (t(5, 70), t(60, 5)), {}),
 ]
 
-# The bound is so high that an ordinary model is refused.
+# Calls of ordinary models that a coarse bound refuses.
 TOO_HIGH: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.Tensor.expand", (t(3, 1, 26, 26), 3, 32, 26, 26), {}),
     ("torch.Tensor.expand", (t(1, 32, 13, 13), (3, 32, 13, 13)), {}),
@@ -164,13 +164,11 @@ def test_estimate_is_an_upper_bound(call: tuple[str, tuple[Any, ...], dict[str, 
     assert made(*call) <= estimated(*call)
 
 
-@pytest.mark.xfail(strict=True, reason="the estimate is lower than the result")
-@pytest.mark.parametrize("call", TOO_LOW, ids=case_id)
+@pytest.mark.parametrize("call", UNUSUAL, ids=case_id)
 def test_estimate_is_an_upper_bound_of_unusual_calls(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> None:
     assert made(*call) <= estimated(*call)
 
 
-@pytest.mark.xfail(strict=True, reason="the estimate is over the limit for an ordinary model")
 @pytest.mark.parametrize("call", TOO_HIGH, ids=case_id)
 def test_estimate_leaves_ordinary_models_alone(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> None:
     assert estimated(*call) <= cost.Limits().elements
@@ -180,7 +178,8 @@ ELEMENTWISE = sorted(
     name
     for name, op in ops.table().items()
     if op.kind in ("activation", "softmax", "reduce", "compare", "copy", "reshape", "permute", "dropout")
-    and name.startswith("torch.") and not name.startswith("torch.Tensor.__")
+    and name.startswith("torch.")
+    and not name.startswith("torch.Tensor.__")
 )
 
 
@@ -280,9 +279,13 @@ def test_refusal_says_how_much() -> None:
     assert caught.value.mode == "train"
 
 
-@pytest.mark.xfail(strict=True, reason="pools and linear algebra count no arithmetic: a large kernel runs for minutes")
 @pytest.mark.parametrize(
-    ("name", "args"), [(F + "max_pool2d", (t(1, 1, 64, 64), 32, 1)), ("torch.linalg.inv", (t(64, 64),)), ("torch.matrix_exp", (t(64, 64),))]
+    ("name", "args"),
+    [
+        (F + "max_pool2d", (t(1, 1, 64, 64), 32, 1)),
+        ("torch.linalg.inv", (t(64, 64),)),
+        ("torch.matrix_exp", (t(64, 64),)),
+    ],
 )
 def test_slow_operators_are_counted(name: str, args: tuple[Any, ...]) -> None:
     assert cost.estimate(ops.table()[name], args, {})[1] > 0

@@ -12,7 +12,7 @@ PRODUCTS = frozenset("mul multiply div divide true_divide __rdiv__ __rtruediv__ 
 OFFSETS = frozenset("add sub subtract __rsub__ rsub __radd__".split())
 SQUARES = frozenset("square pow __pow__ abs absolute".split())
 SUMS = frozenset("sum mean nansum nanmean cumsum".split())
-CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad", "join"))
+CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad", "join", "index"))
 
 
 @dataclass
@@ -131,29 +131,26 @@ def written_out(facts: Facts, step: Step) -> list[tuple[Step, Operand]]:
     if not (is_offset(step) or plain(step) == "addcmul") or step.makes_map or len(inside) < 2:
         return []
     found: dict[tuple[int, int], tuple[Step, Operand]] = {}
-    stack: list[tuple[Step, int]] = [(step, -1)]
+    stack: list[tuple[Step, int]] = [(step, -1)]  # nodes, each with the part of an activation that led there
     seen: set[tuple[int, int]] = set()
     while stack:
         current, part = stack.pop()
         if (current.index, part) in seen:
             continue
         seen.add((current.index, part))
-        weights = [given for given in current.operands if not given.from_input]
+        given = [operand for operand in current.operands if operand.from_input]
+        weights = [operand for operand in current.operands if not operand.from_input]
         if is_product(current) and weights:
-            before = next(_parts_before(facts, current), part)
+            before = next((operand.id for operand in given if _is_part(facts, operand)), part)
             if before >= 0:
                 found[current.index, before] = (current, weights[0])
-        if current.kind == "index":
-            part = current.index
-        if current.kind == "index" or carries(current) or is_product(current) or is_offset(current):
-            writers = (index for given in current.operands if given.from_input for index in given.writers)
-            stack.extend((facts.steps[index], part) for index in writers)
+        if carries(current) or is_product(current) or is_offset(current):
+            for operand in given:
+                inner = operand.id if _is_part(facts, operand) else part
+                stack.extend((facts.steps[index], inner) for index in operand.writers)
     return list(found.values()) if len(found) > 1 else []
 
 
-def _parts_before(facts: Facts, step: Step) -> Iterator[int]:
-    """Yield the nodes that took a part of an activation for this node."""
-    for given in step.operands:
-        for index in given.writers if given.from_input else ():
-            if facts.steps[index].kind == "index":
-                yield index
+def _is_part(facts: Facts, operand: Operand) -> bool:
+    """Tell whether an operand was taken out of a larger tensor."""
+    return any(facts.steps[index].kind == "index" for index in operand.writers)

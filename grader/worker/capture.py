@@ -213,7 +213,7 @@ class Capturer:
             again = self.trace(mode, BATCHES[0], seed + 50)
             again.updates = [(kept, value) for kept, value in again.updates if kept in used]
             try:
-                Merger(small, again, (BATCHES[0], BATCHES[0] + 1), self.constants, FIRST_RESULT).program()
+                Merger(small, again, (BATCHES[0], BATCHES[0]), self.constants, FIRST_RESULT).program()
             except Differs as data:
                 refuse(data, same_batch=True)
             refuse(differs, same_batch=False)

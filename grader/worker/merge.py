@@ -129,7 +129,8 @@ class Merger:
     def integers(self, one: int, other: int) -> Arg:
         if one == other:
             return one
-        scale, rest = divmod(other - one, self.batches[1] - self.batches[0])
+        between = self.batches[1] - self.batches[0]
+        scale, rest = divmod(other - one, between) if between else (0, 1)
         if rest:
             raise Differs(f"a number is {one} in one forward and {other} in another", self.span)
         return Size(scale, one - scale * self.batches[0])
@@ -180,9 +181,7 @@ def same_numbers(one: Tensor, other: Tensor) -> bool:
     """Tell whether two tensors are identical to the bit."""
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
-    if not one.dtype.is_floating_point:
-        return torch.equal(one, other)
-    return bool(((one == other) | ((one != one) & (other != other))).all())
+    return torch.equal(*[tensor.contiguous().reshape(-1).view(torch.uint8) for tensor in (one, other)])
 
 
 def _seeded(one: Tensor, other: Tensor) -> bool:

@@ -133,6 +133,10 @@ class Tape(TorchFunctionMode):
         )
         raw_kwargs = {key: self.encode(value, name) for key, value in kwargs.items() if key not in PLACEMENT}
         given = list(_tensors((args, kwargs)))
+        if any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):
+            message = "torch.func (vmap, grad and others) works on tensors that can't be recorded"
+            fix = "Write this part of forward as plain PyTorch on the whole batch."
+            self.refuse(Refusal("capture", message, fix=fix, span=places.nearest(sys._getframe())))
         versions = [tensor._version for tensor in given]
         result = func(*args, **kwargs)
         found = list(_tensors(result))

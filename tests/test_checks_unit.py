@@ -1,0 +1,464 @@
+"""Verdicts on small models: honest oddities that must pass, disguises that must not, and the words for both."""
+
+# ruff: noqa: E501 - a submission is written in one string
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from support import HEADER, graded
+
+from grader.finding import CheckResult
+from grader.protocol import CheckRequest
+
+CHECKS = ("parameters", "batch-norm", "dropout", "global-average-pool", "linear", "output")
+REQUESTS = tuple(CheckRequest(check, {"below": 20_000} if check == "parameters" else {}) for check in CHECKS)
+
+BASE = (
+    "self.conv = nn.Conv2d(1, 8, 3)\nself.norm = nn.BatchNorm2d(8)\nself.drop = nn.Dropout(0.1)\n"
+    "self.head = nn.Conv2d(8, 10, 1)\nself.w = nn.Parameter(torch.randn(10, 8))\nself.g = nn.Parameter(torch.tensor(100.0))"
+)
+REGISTERED = 80 + 16 + 90 + 80 + 1
+BODY = "o = x\nx = self.drop(F.relu(self.norm(self.conv(x))))\n"
+MEANS = BODY + "m = x.mean((2, 3))\n"
+TAIL = "return self.head(x).mean((2, 3))"
+
+
+@cache
+def results(init: str, forward: str, before: str = "") -> dict[str, CheckResult]:
+    lines = ["class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+    lines += [f"        {line}" for line in (BASE + "\n" + init).splitlines()]
+    lines += ["    def forward(self, x):", *[f"        {line}" for line in forward.splitlines()]]
+    return {result.check: result for result in graded(HEADER + before + "\n".join(lines) + "\n", *REQUESTS).results}
+
+
+def failed(init: str, forward: str, before: str = "") -> list[str]:
+    return [check for check, result in results(init, forward, before).items() if result.status == "fail"]
+
+
+HONEST: dict[str, tuple[str, str]] = {
+    "plain": ("", BODY + TAIL),
+    "zero head": ("nn.init.zeros_(self.head.weight)\nnn.init.zeros_(self.head.bias)", BODY + TAIL),
+    "tiny head": ("nn.init.normal_(self.head.weight, std=1e-9)", BODY + TAIL),
+    "zero gamma": (
+        "nn.init.zeros_(self.norm.weight)\nself.k = nn.Conv2d(1, 8, 3)",
+        "x = self.drop(F.relu(self.norm(self.conv(x)))) + self.k(x)\n" + TAIL,
+    ),
+    "two norms in a row": ("self.n2 = nn.BatchNorm2d(8)", BODY.replace("self.conv(x)", "self.n2(self.conv(x))") + TAIL),
+    "double precision": ("self.double()", "x = x.double()\n" + BODY + TAIL + ".float()"),
+    "half precision": ("self.bfloat16()", "x = x.bfloat16()\n" + BODY + TAIL + ".float()"),
+    "channels last": ("", "x = x.to(memory_format=torch.channels_last)\n" + BODY + TAIL),
+    "weight standardisation": (
+        "",
+        "w = self.conv.weight\nw = (w - w.mean((1, 2, 3), keepdim=True)) / (w.std((1, 2, 3), keepdim=True) + 1e-5)\nx = self.drop(F.relu(self.norm(F.conv2d(x, w))))\n"
+        + TAIL,
+    ),
+    "cosine convolution": (
+        "",
+        BODY + "return F.conv2d(F.normalize(x, dim=1), F.normalize(self.head.weight, dim=1)).mean((2, 3)) * 10",
+    ),
+    "unpacked parameter": ("self.ab = nn.Parameter(torch.ones(2))", BODY + "a, b = self.ab\nx = x * a + b\n" + TAIL),
+    "noise": ("", "if self.training: x = x + 0.1 * torch.randn_like(x)\n" + BODY + TAIL),
+    "drop path": (
+        "",
+        BODY
+        + "if self.training:\n    m = x.new_empty((x.shape[0], 1, 1, 1)).bernoulli_(0.9)\n    x = x * m.div_(0.9)\n"
+        + TAIL,
+    ),
+    "temperature": (
+        "self.t = nn.Parameter(torch.ones(()))",
+        BODY + "return F.log_softmax(self.head(x).mean((2, 3)) / self.t.exp(), -1)",
+    ),
+    "probabilities": ("", BODY + "return torch.softmax(self.head(x).mean((2, 3)), 1)"),
+    "heads averaged": (
+        "self.hs = nn.ModuleList(nn.Conv2d(8, 10, 1) for _ in range(3))",
+        BODY + "return sum(h(x) for h in self.hs).mean((2, 3)) / 3",
+    ),
+    "heads weighted": (
+        "self.hs = nn.ModuleList(nn.Conv2d(8, 10, 1) for _ in range(3))\nself.a = nn.Parameter(torch.ones(3))",
+        BODY
+        + "s = torch.stack([h(x).mean((2, 3)) for h in self.hs])\nreturn (s * self.a.softmax(0)[:, None, None]).sum(0)",
+    ),
+    "channel attention by a convolution along channels": (
+        "self.e = nn.Conv1d(1, 1, 3, padding=1)",
+        BODY
+        + "y = x.mean((2, 3), keepdim=True)\ny = self.e(y.squeeze(-1).transpose(-1, -2)).transpose(-1, -2).unsqueeze(-1)\nx = x * y.sigmoid().expand_as(x)\n"
+        + TAIL,
+    ),
+    "response normalisation": (
+        "self.a = nn.Parameter(torch.zeros(1, 8, 1, 1))",
+        BODY
+        + "g = torch.norm(x, p=2, dim=(2, 3), keepdim=True)\nx = self.a * (x * g / (g.mean(1, keepdim=True) + 1e-6)) + x\n"
+        + TAIL,
+    ),
+    "layer scale before spatial attention": (
+        "self.ls = nn.Parameter(0.01 * torch.ones(1, 8, 1, 1))\nself.k = nn.Conv2d(8, 8, 3, padding=1)\nself.s = nn.Conv2d(2, 1, 7, padding=3)",
+        BODY
+        + "x = x + self.ls * self.k(x)\na = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)\nx = x * torch.sigmoid(self.s(a))\n"
+        + TAIL,
+    ),
+    "colours to grey": (
+        "self.register_buffer('c', torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1))",
+        "x = (x.expand(-1, 3, -1, -1) * self.c).sum(1, keepdim=True)\n" + BODY + TAIL,
+    ),
+    "normalised colours": (
+        "self.register_buffer('s', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))",
+        "x = (x.expand(-1, 3, -1, -1) / self.s).mean(1, keepdim=True)\n" + BODY + TAIL,
+    ),
+    "expanded attention": (
+        "self.k = nn.Conv2d(1, 32, 3)\nself.s = nn.Conv2d(32, 1, 7, padding=3)\nself.r = nn.Conv2d(32, 8, 1)",
+        "f = self.k(x)\nn, c, h, w = f.shape\nf = f * torch.sigmoid(self.s(f)).expand(n, c, h, w)\nx = self.drop(F.relu(self.norm(self.r(f))))\n"
+        + TAIL,
+    ),
+    "max out": ("self.m = nn.Conv2d(8, 20, 1)", BODY + "return self.m(x).mean((2, 3)).view(-1, 10, 2).amax(2)"),
+    "non-local block": (
+        "self.q = nn.Conv2d(8, 4, 1)\nself.k = nn.Conv2d(8, 4, 1)",
+        BODY
+        + "x = F.avg_pool2d(x, 4)\na = (self.q(x).flatten(2).transpose(1, 2) @ self.k(x).flatten(2)).softmax(-1)\nx = x + (x.flatten(2) @ a.transpose(1, 2)).view_as(x)\n"
+        + TAIL,
+    ),
+    "learned offset of positions": (
+        "self.p = nn.Parameter(torch.zeros(1, 8, 26, 26))",
+        BODY + "return self.head(F.relu(x + self.p)).mean((2, 3))",
+    ),
+    "images standardised one by one": (
+        "",
+        "x = (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 1e-5)\n" + BODY + TAIL,
+    ),
+    "test-time augmentation": (
+        "",
+        BODY
+        + "y = self.head(x).mean((2, 3))\nif not self.training: y = (y + self.head(x.flip(-1)).mean((2, 3))) / 2\nreturn y",
+    ),
+    "class scale": ("self.cs = nn.Parameter(torch.ones(10))", BODY + TAIL + " * self.cs"),
+    "new tensor": ("", "x = (x - x.new_tensor([0.1307])) / x.new_tensor(0.3081)\n" + BODY + TAIL),
+}
+
+
+def marked(cases: dict[str, object], broken: dict[str, str]) -> list[object]:
+    """Return parameters, those of `broken` marked as failing for the reason given there."""
+    assert set(broken) <= set(cases)
+    return [
+        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=broken[name])) if name in broken else name
+        for name in cases
+    ]
+
+
+HONEST_BROKEN: dict[str, str] = {
+    "half precision": "rounding in half precision looks like more than the mean",
+}
+
+
+@pytest.mark.parametrize("name", marked({**HONEST}, HONEST_BROKEN))
+def test_honest_models_pass(name: str) -> None:
+    assert failed(*HONEST[name]) == []
+
+
+SMALL = "self.fs = nn.Linear(288, 10)"
+FLAT = "f = F.avg_pool2d(x, 4).flatten(1)\n"
+LINEAR: dict[str, tuple[str, str]] = {
+    "gate open on real images only": (
+        SMALL,
+        BODY
+        + FLAT
+        + "k = (o.amin((1, 2, 3)) > -1).float()[:, None]\nreturn self.head(x).mean((2, 3)) + k * self.fs(f)",
+    ),
+    "gate open with the submitted weights only": (
+        SMALL,
+        BODY + FLAT + "return self.head(x).mean((2, 3)) + F.relu(self.g - 50) * self.fs(f)",
+    ),
+    "large weights, small factor": (
+        SMALL + "\nnn.init.normal_(self.fs.weight, std=1e5)",
+        BODY + FLAT + "return self.head(x).mean((2, 3)) + 1e-5 * self.fs(f)",
+    ),
+    "large offset": (SMALL, BODY + FLAT + "return self.fs(f) + 1e5"),
+    "weights plus zero times the image": ("", MEANS + "return F.linear(m, self.w + 0 * m.mean())"),
+    "weights like the image": ("", MEANS + "return F.linear(m, self.w * torch.ones_like(x)[0, 0, 0, 0])"),
+    "weights in new zeros": ("", MEANS + "return F.linear(m, x.new_zeros(10, 8) + self.w)"),
+    "weights times a gate": (
+        "",
+        MEANS + "return (m.unsqueeze(1) @ (self.w.t() * torch.sigmoid(m.mean(1))[:, None, None])).squeeze(1)",
+    ),
+    "bilinear of two activations": ("self.bi = nn.Bilinear(8, 8, 10)", MEANS + "return self.bi(m, F.relu(m) + 1)"),
+    "einsum of three": ("", MEANS + "return torch.einsum('nc,kc,n->nk', m, self.w, m[:, 0].sigmoid())"),
+    "stack and sum": ("", MEANS + "return torch.stack([m[:, i:i + 1] * self.w[:, i] for i in range(8)]).sum(0)"),
+    "cat and sum": (
+        "",
+        MEANS + "return torch.cat([(m[:, i:i + 1] * self.w[:, i])[:, None] for i in range(8)], 1).sum(1)",
+    ),
+    "products and a loop": ("", MEANS + "return sum((m[:, None] * self.w).unbind(2))"),
+    "addcmul": (
+        "",
+        MEANS
+        + "y = torch.zeros(x.size(0), 10)\nfor i in range(8): y = torch.addcmul(y, m[:, i:i + 1], self.w[None, :, i])\nreturn y",
+    ),
+    "cosine similarity": ("", MEANS + "return F.cosine_similarity(m[:, None], self.w[None], dim=2)"),
+    "squared distance": ("", MEANS + "return -((m[:, None] - self.w) ** 2).sum(2)"),
+    "pairwise distance": ("", MEANS + "return -F.pairwise_distance(m[:, None], self.w[None])"),
+    "convolution with ones": (
+        "",
+        MEANS + "return F.conv1d(m[:, None] * self.w, torch.ones(10, 1, 8), groups=10).squeeze(2)",
+    ),
+    "interpolation": ("", MEANS + "return F.interpolate(m[:, None] * self.w, size=1, mode='area').squeeze(2)"),
+    "cumulated sum": ("", MEANS + "return (m[:, None] * self.w).cumsum(2)[:, :, -1]"),
+    "depthwise weights and a sum": (
+        "self.dw = nn.Conv2d(80, 80, 1, groups=80)",
+        MEANS + "return self.dw(m.repeat(1, 10)[:, :, None, None]).view(-1, 10, 8).sum(2)",
+    ),
+    "attention with learned keys": (
+        "self.kk = nn.Parameter(torch.randn(1, 12, 8))",
+        MEANS
+        + "v = torch.eye(12)[None].expand(x.size(0), -1, -1)\nreturn F.scaled_dot_product_attention(m[:, None], self.kk.expand(x.size(0), -1, -1), v)[:, 0, :10]",
+    ),
+    "convolution along a flattened map": (
+        "self.q = nn.Conv1d(1, 20, 287)\nself.z = nn.Conv1d(20, 10, 1)",
+        BODY + FLAT + "return self.z(self.q(f[:, None])).mean(2)",
+    ),
+    "weights of positions before the head": (
+        "self.pw = nn.Parameter(torch.randn(1, 8, 26, 26))",
+        BODY + "return self.head(x * self.pw).mean((2, 3))",
+    ),
+    "keyword arguments": ("", MEANS + "return torch.addmm(input=torch.zeros(10), mat1=m, mat2=self.w.t())"),
+    "product from the right": ("", MEANS + "return (self.w @ m.t()).t()"),
+}
+
+LINEAR_BROKEN: dict[str, str] = {
+    "cat and sum": "a sum does not see products through cat",
+    "products and a loop": "parts are taken out after the product, not before it",
+}
+
+
+@pytest.mark.parametrize("name", marked({**LINEAR}, LINEAR_BROKEN))
+def test_disguised_linear_layers_are_found(name: str) -> None:
+    assert "linear" in failed(*LINEAR[name])
+
+
+GAP: dict[str, tuple[str, str]] = {
+    "gate open on real images only": LINEAR["gate open on real images only"],
+    "gate open with the submitted weights only": LINEAR["gate open with the submitted weights only"],
+    "a little maximum": ("", BODY + "y = self.head(x)\nreturn y.mean((2, 3)) + 0.05 * y.amax((2, 3))"),
+    "all but one row": ("", BODY + "return self.head(x)[:, :, 1:].mean((2, 3))"),
+    "two halves, one weighted more": (
+        "",
+        BODY + "y = self.head(x)\nreturn y[:, :, :13].mean((2, 3)) + 2 * y[:, :, 13:].mean((2, 3))",
+    ),
+    "power mean": (
+        "",
+        BODY + "return self.head(x).clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3) + self.head(x)[:, :, 0, 0]",
+    ),
+    "one position by a mask": (
+        "",
+        BODY + "m = torch.zeros(26, 26)\nm[13, 13] = 676.0\nreturn (self.head(x) * m).mean((2, 3))",
+    ),
+    "one position by a mask and relu": (
+        "",
+        BODY + "m = torch.zeros(26, 26)\nm[13, 13] = 676.0\nreturn F.relu(self.head(x) * m).mean((2, 3))",
+    ),
+    "one position by where": (
+        "",
+        BODY
+        + "m = torch.zeros(26, 26)\nm[13, 13] = 676.0\nreturn torch.where(m > 0, self.head(x), torch.zeros(())).sum((2, 3))",
+    ),
+    "one position by filling": (
+        "",
+        BODY + "m = torch.zeros(26, 26)\nm[13, 13] = 676.0\nreturn self.head(x).masked_fill(m == 0, 0.0).sum((2, 3))",
+    ),
+    "one position by writing": (
+        "",
+        BODY + "y = self.head(x)\ny[:, :, 1:] = 0\ny[:, :, :, 1:] = 0\nreturn y.sum((2, 3))",
+    ),
+    "maximum spread over a map": (
+        "",
+        BODY + "y = self.head(x)\nreturn (y.amax((2, 3), keepdim=True) + 0 * y).mean((2, 3))",
+    ),
+    "sharp attention pooling": (
+        "",
+        BODY + "y = self.head(x)\na = (50 * y).flatten(2).softmax(2).view_as(y)\nreturn (a * y).mean((2, 3)) * 676",
+    ),
+    "cumulated rows": ("", BODY + "return self.head(x).cumsum(2).mean((2, 3))"),
+    "batch and channels mixed up": ("", BODY + "return self.head(x).reshape(-1, 26 * 26, 10).mean(1)"),
+}
+
+GAP_BROKEN: dict[str, str] = dict.fromkeys(
+    [
+        "one position by a mask",
+        "one position by a mask and relu",
+        "one position by where",
+        "one position by filling",
+        "one position by writing",
+        "maximum spread over a map",
+        "sharp attention pooling",
+        "cumulated rows",
+    ],
+    "what is done to the last map itself is not looked at",
+)
+
+
+@pytest.mark.parametrize("name", marked({**GAP}, GAP_BROKEN))
+def test_what_is_no_mean_over_the_map_is_found(name: str) -> None:
+    assert "global-average-pool" in failed(*GAP[name])
+
+
+RANDOM = "import random\nrandom.seed(1)\nV = [random.random() for _ in range(90)]\nP = torch.tensor(V)\n"
+WEIGHTS = "w = {}\nx = x + F.conv2d(o, w.reshape(10, 1, 3, 3))[:, :8]\n"
+HIDDEN: dict[str, str] = {
+    "constant": "P",
+    "times a parameter": "self.g * P",
+    "times parameters one by one": "torch.stack([self.g * v for v in V])",
+    "full": "torch.cat([torch.full((1,), v) for v in V])",
+    "zeros and numbers": "torch.cat([torch.zeros(1).add(v) for v in V])",
+    "ranges": "torch.cat([torch.arange(v, v + 0.5) for v in V])",
+    "plus zero times the image": "P + 0 * x.sum()",
+    "joined to the image": "torch.cat([x.flatten()[:1] * 0, P])[1:]",
+    "exponential": "torch.exp(P)",
+    "sorted out of halves": "torch.where(P > 0.5, P, -P)",
+    "filled in": "torch.stack([torch.zeros(()).fill_(v) for v in V])",
+}
+
+HIDDEN_BROKEN: dict[str, str] = {}
+
+
+@pytest.mark.parametrize("name", marked({**HIDDEN}, HIDDEN_BROKEN))
+def test_constants_that_work_as_weights_are_counted(name: str) -> None:
+    measured = results("", BODY + WEIGHTS.format(HIDDEN[name]) + TAIL, RANDOM)["parameters"].measured
+    assert measured is not None
+    assert REGISTERED + 90 <= measured <= REGISTERED + 200
+
+
+NO_WEIGHTS: dict[str, tuple[str, str]] = {
+    "batch norm statistics": ("", BODY + TAIL),
+    "spectral norm": ("self.head = nn.utils.spectral_norm(self.head)", BODY + TAIL),
+    "parametrized": (
+        "P = nn.utils.parametrizations\nself.head = P.weight_norm(self.head)\nself.conv = P.spectral_norm(self.conv)",
+        BODY + TAIL,
+    ),
+    "one number, repeated": (
+        "self.register_buffer('k', torch.full((8, 1, 3, 3), 1 / 9))",
+        BODY + "x = F.conv2d(x, self.k, groups=8)\n" + TAIL,
+    ),
+    "a filter for each channel alike": (
+        "k = torch.tensor([1.0, 2.0, 1.0])\nself.register_buffer('k', (k[:, None] * k)[None, None].repeat(8, 1, 1, 1))",
+        BODY + "x = F.conv2d(x, self.k, groups=8)\n" + TAIL,
+    ),
+    "offsets": ("self.register_buffer('k', torch.randn(1, 8, 26, 26))", BODY + "x = x + self.k\n" + TAIL),
+    "normalisation": ("self.register_buffer('k', torch.tensor([0.3081]))", "x = (x - 0.1307) / self.k\n" + BODY + TAIL),
+}
+
+NO_WEIGHTS_BROKEN: dict[str, str] = {}
+
+
+@pytest.mark.parametrize("name", marked({**NO_WEIGHTS}, NO_WEIGHTS_BROKEN))
+def test_what_is_no_weight_is_not_counted(name: str) -> None:
+    extra = {"parametrized": 10}.get(name, 0)
+    assert results(*NO_WEIGHTS[name])["parameters"].measured == REGISTERED + extra
+
+
+def headline(check: str, init: str, forward: str) -> str:
+    result = results(init, forward)[check]
+    return result.findings[0].message if result.findings else result.message
+
+
+@pytest.mark.parametrize(
+    ("check", "init", "forward", "message"),
+    [
+        ("parameters", "", BODY + TAIL, f"{REGISTERED} parameters, limit is 20,000"),
+        ("batch-norm", "", BODY + TAIL, "1 live batch normalisation"),
+        (
+            "batch-norm",
+            "",
+            BODY.replace("self.norm(self.conv(x))", "self.conv(x)") + TAIL,
+            "batch normalisation is registered as 'norm', but never called",
+        ),
+        (
+            "batch-norm",
+            "",
+            "self.norm(self.conv(x))\n" + BODY.replace("self.norm(self.conv(x))", "self.conv(x)") + TAIL,
+            "batch normalisation runs, but its result is not used",
+        ),
+        (
+            "batch-norm",
+            "",
+            BODY + "x = x * 0 + self.conv(o)\n" + TAIL,
+            "batch normalisation has no effect on the prediction",
+        ),
+        ("dropout", "", BODY + TAIL, "1 live dropout, p = 0.1"),
+        (
+            "dropout",
+            "self.d2 = nn.Dropout2d(0.25)",
+            BODY + "x = self.d2(x)\n" + TAIL,
+            "2 live dropouts, p from 0.1 to 0.25",
+        ),
+        ("dropout", "self.drop = nn.Dropout(0)", BODY + TAIL, "dropout with p=0 drops nothing"),
+        (
+            "dropout",
+            "self.drop = nn.Dropout(1)",
+            BODY + "x = x + o.mean()\n" + TAIL,
+            "dropout with p=1 drops everything",
+        ),
+        ("dropout", "", BODY.replace("self.drop(", "(") + TAIL, "dropout is registered as 'drop', but never called"),
+        ("dropout", "", BODY.replace("self.drop(", "F.dropout(") + TAIL, "dropout still acts in evaluation mode"),
+        ("global-average-pool", "", BODY + TAIL, "the mean over the whole 26×26 map is all that is used"),
+        (
+            "global-average-pool",
+            "",
+            BODY + "return self.head(x).amax((2, 3))",
+            "amax over the 26×26 map is not its mean",
+        ),
+        (
+            "global-average-pool",
+            "",
+            BODY + "return self.head(F.max_pool2d(x, 26)).flatten(1)",
+            "max pooling over the 26×26 map is not its mean",
+        ),
+        (
+            "global-average-pool",
+            "",
+            BODY + "return F.avg_pool2d(self.head(x), 25).flatten(1)",
+            "average pooling over 25×25 sees 625 of the 676 positions of the 26×26 map",
+        ),
+        (
+            "global-average-pool",
+            "",
+            BODY + "return self.head(x)",
+            "no global average pooling: the output still is a 26×26 map",
+        ),
+        (
+            "linear",
+            "self.fc = nn.Linear(8, 10)",
+            MEANS + "return self.fc(m)",
+            "a linear layer (8 × 10 weights) makes the prediction",
+        ),
+        ("linear", "self.fc = nn.Linear(8, 10)", BODY + TAIL, "the linear layer 'fc' is registered, but never used"),
+        (
+            "linear",
+            "",
+            MEANS + "return (m[:, None] * self.w).sum(2)",
+            "a product with 10×8 weights and a sum make a linear layer by hand",
+        ),
+        (
+            "linear",
+            "",
+            MEANS + "return self.head(m[:, :, None, None]).flatten(1)",
+            "a 1×1 convolution on a 1×1 map computes what a linear layer computes",
+        ),
+        ("output", "", BODY + TAIL, "one row of 10 scores for each image"),
+        ("output", "", BODY + "return self.head(x)", "the output has shape (N, 10, 26, 26), expected (N, 10)"),
+        (
+            "output",
+            "",
+            BODY + "return self.head(F.avg_pool2d(x, 8)).view(-1, 10)",
+            "the output has shape (9N, 10), expected (N, 10)",
+        ),
+        ("output", "", BODY + TAIL + " * float('nan')", "the output has numbers that are not finite (NaN or infinity)"),
+        ("output", "", BODY + "return torch.ones(x.size(0), 10) * self.g", "the output is the same for every image"),
+        (
+            "output",
+            "",
+            BODY + "return F.log_softmax(self.head(x).mean((2, 3)), 0)",
+            "log_softmax runs over the images of the batch, not over the classes",
+        ),
+    ],
+)
+def test_headlines(check: str, init: str, forward: str, message: str) -> None:
+    assert headline(check, init, forward) == message
