@@ -304,6 +304,9 @@ class Laboratory:
                 old = values[edge.operand.id]
                 generator = torch.Generator().manual_seed(self.seed + 13 * edge.operand.id + draw)
                 new = _disturb(old, edge.operand.axes, generator, size, means)
+                if edge.step.wrote:
+                    old.copy_(new)
+                    continue
                 args, kwargs = _swap(args, old, new), _swap(kwargs, old, new)
             return op.run(*args, **kwargs)
 
@@ -397,7 +400,11 @@ def _all_identical(one: Sequence[Tensor] | None, other: Sequence[Tensor] | None)
 
 
 def _differ(one: Tensor, other: Tensor) -> bool:
-    return _distance(one, other) > EFFECT * max(float(one.abs().max()) if one.numel() else 0.0, 1e-12)
+    if not one.numel():
+        return False
+    spread = float((one - one.mean(0, keepdim=True)).abs().max())
+    rounding = 16 * torch.finfo(one.dtype).eps * float(one.abs().max()) if one.is_floating_point() else 0.0
+    return _distance(one, other) > max(EFFECT * spread, rounding, 1e-12)
 
 
 def _mixes(weights: Tensor, axes: Sequence[int]) -> bool:

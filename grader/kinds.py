@@ -59,7 +59,9 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), ("input", "kernel_size", "stride", "padding")),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"), ("input", "output_size")),
     **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"), ("input", "output_size")),
-    **dict.fromkeys(("mean", "sum", "nansum", "nanmean", "amax", "amin", "logsumexp", "prod"), REDUCE),
+    **dict.fromkeys(
+        ("mean", "sum", "nansum", "nanmean", "amax", "amin", "logsumexp", "prod", "cumsum", "cumprod"), REDUCE
+    ),
     **dict.fromkeys(("max", "min", "median"), REDUCE),
     **dict.fromkeys(("var", "std"), ("input", "dim", "unbiased", "keepdim")),
     "norm": ("input", "p", "dim", "keepdim"),

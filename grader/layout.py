@@ -34,8 +34,8 @@ def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shap
     """Return the spatial axes of an output of this shape; empty where it is no map."""
     if kind == "conv":
         return () if operands and over_flattened(operands[0]) else tuple(range(2, len(shape)))
-    source = _source(operands, shape)
-    if source is None:
+    source = _source(operands[:1] if kind in ONE_SOURCE else operands, shape)
+    if source is None or _singles_out(kind, node, source, operands):
         return ()
     if kind in ("avg-pool", "max-pool"):
         return _pooled(kind, source, shape)
@@ -43,10 +43,6 @@ def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shap
         return _permuted(node, source)
     if kind == "reshape":
         return _reshaped(source, shape)
-    if kind == "softmax" and _over_positions(node, source):
-        return ()
-    if kind == "arithmetic" and node.op.rpartition(".")[2].rstrip("_") in ("mul", "multiply", "__rmul__"):
-        return () if any(map(_weights_positions(source), operands)) else _kept(source, shape)
     if kind == "reduce":
         return _reduced(node, source, shape)
     if kind == "dense":
@@ -85,19 +81,30 @@ def _source(operands: Sequence[Operand], shape: Shape) -> Operand | None:
     return next(iter(same or maps), None)
 
 
+ONE_SOURCE: frozenset[Kind] = frozenset(("reshape", "permute", "expand", "index"))
+SELECTS = frozenset("mul multiply __rmul__ div divide true_divide where masked_fill addcmul".split())
+
+
+def _singles_out(kind: Kind, node: Node, source: Operand, operands: Sequence[Operand]) -> bool:
+    """Tell whether positions get weights of their own: a mean that follows is then no mean of the map."""
+    short = node.op.rpartition(".")[2].rstrip("_")
+    if kind == "softmax" or short in ("cumsum", "cumprod"):
+        return _over_positions(node, source)
+    return kind == "arithmetic" and short in SELECTS and any(map(_weights_positions(source), operands))
+
+
 def _over_positions(node: Node, source: Operand) -> bool:
-    """Weights that a softmax makes of positions turn a sum into a weighted mean."""
     dims = integers(named_arguments(node).get("dim"))
     return any(dim % len(source.shape) in source.axes for dim in dims)
 
 
 def _weights_positions(source: Operand) -> Callable[[Operand], bool]:
-    """Return what tells whether a factor, made of the input but no map, gives each position its own weight."""
+    """Return what tells whether a factor that is no map gives each position its own weight."""
+    count = len(source.shape)
 
     def weights(operand: Operand) -> bool:
-        if not operand.from_input or operand.axes or len(operand.shape) != len(source.shape):
-            return False
-        return any(operand.shape[axis] > 1 for axis in source.axes)
+        aligned = [axis - count for axis in source.axes if count - axis <= len(operand.shape)]
+        return not (operand.from_input and operand.axes) and any(operand.shape[axis] > 1 for axis in aligned)
 
     return weights
 

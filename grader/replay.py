@@ -181,6 +181,7 @@ class _Observer:
         self.maker: dict[int, int] = {}  # tensor id → node that returned it last
         self.axes: dict[int, tuple[int, ...]] = {INPUT: ()}
         self.flat: dict[int, bool] = {}
+        self.in_parts: set[int] = set()  # memory of which a part was overwritten: its positions are no longer alike
         self.owner: dict[int, int] = {}  # memory → tensor of the graph
         self.alive: list[Any] = []  # memory is told apart by its address: nothing may be freed
         self.from_input: list[bool] = []
@@ -207,6 +208,9 @@ class _Observer:
         found = list(tensors_in(result))
         self.alive.append((given, found))
         written = [tensor for (_, tensor), version in zip(given, versions, strict=True) if tensor._version != version]
+        for tensor in written:
+            if op.kind == "write" or tensor.numel() < tensor.untyped_storage().nbytes() // tensor.element_size():
+                self.in_parts.add(_memory(tensor))
         for tensor in written:  # a writer was given the memory too, so it leads on to the writers before it
             self.writers[_memory(tensor)] = index
         self.settle(index, node, op, operands, found, written, macs)
@@ -252,7 +256,7 @@ class _Observer:
             tuple(sorted(set(writers))),
             leaf,
             from_input,
-            self.axes.get(key, ()),
+            self.axes.get(key, ()) if memory not in self.in_parts else (),
             self.flat.get(key, False),
         )
 

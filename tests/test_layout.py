@@ -149,7 +149,7 @@ def test_map_of_the_output_shape_comes_first() -> None:
     node = Node("torch.mul", (Ref(1), Ref(2)), {}, (3,))
     assert output_axes("arithmetic", node, [gate, image], MAP) == (2, 3)
     assert output_axes(
-        "arithmetic", node, [operand((3, 8), (), key=1), operand((3, 6, 5, 8), (1, 2), key=2)], (3, 6, 5, 8)
+        "arithmetic", node, [operand((8,), (), key=1), operand((3, 6, 5, 8), (1, 2), key=2)], (3, 6, 5, 8)
     ) == (1, 2)
 
 

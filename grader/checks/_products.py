@@ -130,7 +130,7 @@ def written_out(facts: Facts, step: Step) -> list[tuple[Step, Operand]]:
     inside = [operand for operand in step.operands if operand.from_input]
     if not (is_offset(step) or plain(step) == "addcmul") or step.makes_map or len(inside) < 2:
         return []
-    found: dict[tuple[int, int], tuple[Step, Operand]] = {}
+    found: dict[tuple[int, int, int], tuple[Step, Operand]] = {}
     stack: list[tuple[Step, int]] = [(step, -1)]  # nodes, each with the part of an activation that led there
     seen: set[tuple[int, int]] = set()
     while stack:
@@ -141,9 +141,9 @@ def written_out(facts: Facts, step: Step) -> list[tuple[Step, Operand]]:
         given = [operand for operand in current.operands if operand.from_input]
         weights = [operand for operand in current.operands if not operand.from_input]
         if is_product(current) and weights:
-            before = next((operand.id for operand in given if _is_part(facts, operand)), part)
-            if before >= 0:
-                found[current.index, before] = (current, weights[0])
+            before = next((operand.id for operand in given if _is_part(facts, operand)), -1)
+            if max(before, part) >= 0:
+                found[current.index, before, part] = (current, weights[0])
         if carries(current) or is_product(current) or is_offset(current):
             for operand in given:
                 inner = operand.id if _is_part(facts, operand) else part

@@ -54,12 +54,16 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from grader.checks._products import is_offset
 from grader.checks._subject import MODES, Averaging, Edge, Subject, span_of, times
 from grader.facts import Facts, Operand, Step
 from grader.finding import CheckResult, Finding, Span
 
 ID = "global-average-pool"
 WHY = "A mean over the whole map makes the prediction independent of where something stands, without any weights."
+
+
+ELEMENTWISE = frozenset(("arithmetic", "activation", "dropout", "norm", "batch-norm", "copy"))
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,8 +101,25 @@ def last_maps(facts: Facts) -> Iterator[Edge]:
                 continue
             if operand.is_map:
                 yield Edge(step, operand)
+                stack.extend(added_to(facts, operand))
             else:
                 stack.extend(operand.writers)
+
+
+def added_to(facts: Facts, operand: Operand) -> Iterator[int]:
+    """Yield the makers of activations without positions that were added to a map: these bypass its convolutions."""
+    stack = list(operand.writers)
+    seen: set[int] = set()
+    while stack:
+        step = facts.steps[stack.pop()]
+        if step.index in seen or step.kind not in ELEMENTWISE or not step.makes_map:
+            continue
+        seen.add(step.index)
+        for given in step.operands:
+            if given.from_input and given.is_map:
+                stack.extend(given.writers)
+            elif given.from_input and is_offset(step):
+                yield from given.writers
 
 
 def map_size(operand: Operand) -> str:
