@@ -118,8 +118,14 @@ def added_to(facts: Facts, operand: Operand) -> Iterator[int]:
         for given in step.operands:
             if given.from_input and given.is_map:
                 stack.extend(given.writers)
-            elif given.from_input and is_offset(step):
+            elif given.from_input and is_offset(step) and is_spread(given, operand):
                 yield from given.writers
+
+
+def is_spread(given: Operand, onto: Operand) -> bool:
+    """Tell whether an operand has one number for all positions of a map that it is added to."""
+    aligned = [axis - len(onto.shape) for axis in onto.axes if len(onto.shape) - axis <= len(given.shape)]
+    return all(given.shape[axis] == 1 for axis in aligned)
 
 
 def map_size(operand: Operand) -> str:

@@ -341,7 +341,8 @@ def finding(subject: Subject, dense: Dense) -> Finding:
     why = "A matrix gives every input its own weight: the classifier learns positions and channels by heart."
     fix = f"End with a convolution to {subject.classes} channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."
     if before is not None:
-        channels = before.shape[1] if len(before.shape) > 1 else 1
+        others = [extent for axis, extent in enumerate(before.shape) if axis and axis not in before.axes]
+        channels = math.prod(others)
         positions = times([before.shape[axis] for axis in before.axes])
         shape = f"{channels}×{positions}"
         why = f"The {shape} map is weighted number by number: the classifier learns positions, not features."
