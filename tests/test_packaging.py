@@ -113,7 +113,8 @@ def test_installed_wheel_grades_from_another_folder(wheel: Path, tmp_path: Path)
 def test_data_has_the_documented_digests() -> None:
     documented = dict(re.findall(r"^\| `(\S+)` .*`([0-9a-f]{64})` \|$", (DATA / "README.md").read_text("utf-8"), re.M))
     packed = (DATA / "mnist.npz").read_bytes()
-    found = {"mnist.npz": hashlib.sha256(packed).hexdigest()}
+    digits = (DATA / "digits.npy").read_bytes()
+    found = {"mnist.npz": hashlib.sha256(packed).hexdigest(), "digits.npy": hashlib.sha256(digits).hexdigest()}
     with np.load(io.BytesIO(packed)) as arrays:
         shapes = {name: (arrays[name].shape, str(arrays[name].dtype)) for name in arrays.files}
         found |= {name: hashlib.sha256(arrays[name].tobytes()).hexdigest() for name in arrays.files}
