@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +23,12 @@ def test_output_is_real(command: str, output: str) -> None:
     program, *arguments = command.split()
     assert program == "s5-grade"
     done = subprocess.run(
-        [sys.executable, "-m", "grader.cli", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "grader.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.stdout, done.stderr) == (output, "")
 
