@@ -22,7 +22,7 @@ from grader.finding import CheckResult
 from grader.graph import Graph, Mode
 from grader.layers import layer_table
 from grader.protocol import Graded, GradeJob, Progress, Ungradable
-from grader.replay import Replay, ReplayError, observe
+from grader.replay import Replay, ReplayError, observe, run_within
 from grader.training import train
 
 ops.table()  # both are read once, by the process that all executors are forked from
@@ -127,7 +127,7 @@ def observe_proven(replay: Replay, mode: Mode, untraced: Mapping[str, Tensor], j
     compare(replay, mode, smallest, found, untraced)
     for batch in others:
         torch.default_generator.manual_seed(job.probe.seed)
-        found = observe(replay, mode, images(job, batch), cost.Limits())[1]
+        found = run_within(replay, mode, images(job, batch), cost.Limits())
         compare(replay, mode, batch, found, untraced)
     return facts
 

@@ -49,7 +49,7 @@ class Laboratory:
         self.samples = samples
         self.seed = seed
         self._states: dict[int, Values] = {}
-        self._baselines: dict[tuple[Mode, int], Tensor | None] = {}
+        self._plain: dict[tuple[Mode, int, int], Tensor | None] = {}
         self._values: dict[tuple[Mode, int], Values] = {}
 
     def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
@@ -133,24 +133,27 @@ class Laboratory:
             before = self.baseline(mode, draw)
             if before is not None and self.is_certain(mode) and _differ(before, before.flip(0)):
                 return True
-            after = self.run(mode, draw, {}, self.images(draw, BATCH))
+            after = self.baseline(mode, draw, BATCH)
             if before is not None and after is not None and _differ(before, after):
                 return True
         return False
 
     def followers(self, mode: Mode) -> frozenset[int]:
         """Return the indexes of the nodes whose results change with the image; to be given it is not enough."""
-        given = {step.index for step in self.facts[mode].steps if step.from_input}
+        steps = self.facts[mode].steps
+        given = {step.index for step in steps if step.from_input}
+        if not any(sum(operand.from_input for operand in step.operands) > 1 for step in steps):
+            return frozenset(given)  # one path alone: where it stopped to follow, so would the prediction
         found: set[int] = set()
         for draw in (DRAWN, SUBMITTED):
-            one, other = (self.results(mode, draw, images) for images in (self.images(draw), self.images(draw, BATCH)))
+            one, other = self.results(mode, draw, 0), self.results(mode, draw, BATCH)
             found |= {index for index in given - found if not _all_identical(one.get(index), other.get(index))}
             if found == given:
                 break
         return frozenset(found)
 
-    def results(self, mode: Mode, draw: int, images: Tensor) -> dict[int, list[Tensor]]:
-        """Return what each node returned and was given, after it ran: it may have written into that."""
+    def results(self, mode: Mode, draw: int, skip: int) -> dict[int, list[Tensor]]:
+        """Return what each node of a plain run returned and was given, after it ran: it may have written into that."""
         found: dict[int, list[Tensor]] = {}
 
         def look(index: int) -> Override:
@@ -163,7 +166,11 @@ class Laboratory:
 
             return override
 
-        self.run(mode, draw, {step.index: look(step.index) for step in self.facts[mode].steps}, images)
+        looks = {step.index: look(step.index) for step in self.facts[mode].steps}
+        kept: Values = {}
+        self._plain[mode, draw, skip] = self.run(mode, draw, looks, self.images(draw, skip), kept=kept)
+        if not skip:
+            self._values[mode, draw] = kept
         return found
 
     def is_certain(self, mode: Mode) -> bool:
@@ -172,14 +179,15 @@ class Laboratory:
         facts = self.facts[mode]
         return not any(table[facts.steps[index].node.op].random for index in facts.live)
 
-    def baseline(self, mode: Mode, draw: int) -> Tensor | None:
-        """Return the prediction of an unchanged run; None where it is not finite."""
+    def baseline(self, mode: Mode, draw: int, skip: int = 0) -> Tensor | None:
+        """Return the prediction of a plain run, from this image of the draw on; None where it is not finite."""
         self.state(draw)
-        if (mode, draw) not in self._baselines:
+        if (mode, draw, skip) not in self._plain:
             kept: Values = {}
-            self._baselines[mode, draw] = self.run(mode, draw, {}, kept=kept)
-            self._values[mode, draw] = kept
-        return self._baselines[mode, draw]
+            self._plain[mode, draw, skip] = self.run(mode, draw, {}, self.images(draw, skip), kept=kept)
+            if not skip:
+                self._values[mode, draw] = kept
+        return self._plain[mode, draw, skip]
 
     def rerun(self, mode: Mode, draw: int, overrides: Mapping[int, Override]) -> Tensor | None:
         """Run with some nodes overridden, from the first of them on where nothing is written in place after it."""
@@ -264,7 +272,7 @@ class Laboratory:
             return override
 
         values: Values = {}
-        self._baselines["train", draw] = self.run("train", draw, {index: measure(index) for index in kept}, kept=values)
+        self._plain["train", draw, 0] = self.run("train", draw, {index: measure(index) for index in kept}, kept=values)
         self._values["train", draw] = values
 
     @cached_property

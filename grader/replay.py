@@ -167,6 +167,25 @@ def observe(replay: Replay, mode: Mode, images: Tensor, limits: cost.Limits) -> 
     return observer.facts(found), found
 
 
+def run_within(replay: Replay, mode: Mode, images: Tensor, limits: cost.Limits) -> list[Tensor]:
+    """Run one program once, within limits, and return the tensors of its output.
+
+    Raises:
+        ReplayError: a node could not be run or would cost too much.
+    """
+    meter = cost.Meter(limits)
+
+    def around(index: int, op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        try:
+            meter.charge(op, args, kwargs)
+        except cost.TooDear as error:
+            raise ReplayError(str(error), mode, index) from None
+        return op.run(*args, **kwargs)
+
+    with torch.no_grad():
+        return list(tensors_in(replay.run(mode, images, replay.state(), around)))
+
+
 class _Observer:
     """Follows one run: who wrote which memory, and what came out."""
 
