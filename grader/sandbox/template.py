@@ -15,7 +15,7 @@ from grader.sandbox.launch import Forking, Launcher, Spawning, describe
 from grader.sandbox.outcomes import SandboxError
 from grader.sandbox.tail import Tail
 
-ROLES = {"worker": "grader.worker.main", "executor": "grader.executor"}
+ROLES = {"worker": "grader.worker.entry", "executor": "grader.executor"}
 PRELOAD = ("torch",)
 
 Start = Literal["auto", "fork", "spawn"]

@@ -73,8 +73,6 @@ class Trace:
     records: list[Record]
     output: Raw
     updates: list[tuple[int, Value]] = field(default_factory=list)
-    calls: dict[str, int] = field(default_factory=dict)
-    custom_gradient: tuple[Span, ...] = ()
 
 
 class Tape(TorchFunctionMode):
@@ -137,15 +135,12 @@ class Tape(TorchFunctionMode):
             message = "torch.func (vmap, grad and others) works on tensors that can't be recorded"
             fix = "Write this part of forward as plain PyTorch on the whole batch."
             self.refuse(Refusal("capture", message, fix=fix, span=places.nearest(sys._getframe())))
-        versions = [tensor._version for tensor in given]
+        versions = list(map(_version, given))
         result = func(*args, **kwargs)
         found = list(_tensors(result))
+        wrote = [tensor for tensor, version in zip(given, versions, strict=True) if _version(tensor) != version]
         if self.table[name].reads_numbers and any(_memory(tensor) in self.derived for tensor in given):
-            self.derived.update(_memory(tensor) for tensor in found)
-            self.derived.update(
-                _memory(tensor) for tensor, version in zip(given, versions, strict=True) if tensor._version != version
-            )
-        wrote = any(tensor._version != version for tensor, version in zip(given, versions, strict=True))
+            self.derived.update(_memory(tensor) for tensor in (*found, *wrote))
         kind = self.table[name].kind
         if not wrote and (not found or (kind == "copy" and all(id(tensor) in self.values for tensor in found))):
             return result  # neither made nor wrote a tensor
@@ -344,6 +339,11 @@ def _memory(tensor: Tensor) -> int:
         return int(tensor.untyped_storage()._cdata)
     except (RuntimeError, NotImplementedError):  # sparse and wrapped tensors have no storage
         return -id(tensor)
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor was written to; of inference mode's tensors torch keeps no count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _same_view(one: Tensor, other: Tensor) -> bool:
