@@ -390,6 +390,7 @@ def test_ctrl_c_ends_a_whole_run(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text("import time\n\nclass Net:\n    pass\n")
     code = (
         "import os, signal, sys, grader.grade; from grader import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is started without it\n"
         "def grade(**options): os.kill(os.getpid(), signal.SIGINT); signal.pause()\n"
         "grader.grade.grade = grade; sys.argv = ['s5-grade', 'model.py']; cli.main()"
     )
