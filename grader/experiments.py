@@ -235,7 +235,7 @@ class Laboratory:
     def images(self, draw: int, skip: int = 0) -> Tensor:
         """Return a batch of images: real ones, as gates may open to these alone, or random ones."""
         if draw != POSITIVE:
-            return self.samples[skip : skip + BATCH]
+            return self.samples[skip : skip + BATCH].clone()  # forward may write into its input
         generator = torch.Generator().manual_seed(self.seed + skip)
         return torch.randn((BATCH, *self.samples.shape[1:]), generator=generator)
 

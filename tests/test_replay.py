@@ -315,3 +315,25 @@ def test_a_rebound_id_is_refused() -> None:
     replay = graph(call("torch.relu", Ref(0), out=(0,)), call("torch.neg", Ref(0)))
     with pytest.raises(ReplayError, match="a node returned another tensor than it was given"):
         observe(replay, "eval", IMAGES, cost.Limits())
+
+
+def test_state_that_training_assigns_and_evaluation_reads() -> None:
+    text = HEADER + (
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(1, 10, 3)\n"
+        "        self.register_buffer('centre', torch.zeros(()))\n"
+        "    def forward(self, x):\n"
+        "        if self.training:\n"
+        "            self.centre = x.mean().detach()\n"
+        "            return self.conv(x).mean((2, 3))\n"
+        "        return self.conv(x - self.centre).mean((2, 3))\n"
+    )
+    graph_, tensors, _ = wire.decode(capture_text(text))
+    (centre,) = (info.id for info in graph_.tensors if info.name == "centre")
+    assert [kept for kept, _ in graph_.train.updates] == [centre]
+    replay = Replay(graph_, tensors)
+    state = replay.state()
+    replay.run("train", IMAGES, state)
+    assert torch.equal(state[centre], IMAGES.mean())

@@ -200,23 +200,28 @@ class Capturer:
             if now is not slot.tensor and isinstance(now, Tensor):
                 yield slot.id, tape.value_of(now)
 
-    def program(self, mode: Mode) -> Program:
-        """Return one mode's program from two traces; where these differ, a third tells why."""
-        seed = self.job.seed + (100 if mode == "eval" else 200)
-        small, large = (self.trace(mode, batch, seed + batch) for batch in BATCHES)
-        used = self.read_leaves(small)
-        for trace in (small, large):
-            trace.updates = [(kept, value) for kept, value in trace.updates if kept in used]
+    def programs(self) -> dict[Mode, Program]:
+        """Return both modes' programs, each from two traces; state counts where either mode reads it."""
+        traces = {mode: [self.trace(mode, batch, self.seed(mode, batch)) for batch in BATCHES] for mode in MODES}
+        used = {leaf for pair in traces.values() for leaf in self.read_leaves(pair[0])}
+        return {mode: self.program(mode, [only(trace, used) for trace in traces[mode]], used) for mode in MODES}
+
+    def program(self, mode: Mode, traces: list[Trace], used: set[int]) -> Program:
+        """Merge two traces; where these differ, a third tells why."""
+        small, large = traces
         try:
             return Merger(small, large, BATCHES, self.constants, FIRST_RESULT).program()
         except Differs as differs:
-            again = self.trace(mode, BATCHES[0], seed + 50)
-            again.updates = [(kept, value) for kept, value in again.updates if kept in used]
+            again = only(self.trace(mode, BATCHES[0], self.seed(mode, 50)), used)
             try:
                 Merger(small, again, (BATCHES[0], BATCHES[0]), self.constants, FIRST_RESULT).program()
             except Differs as data:
                 refuse(data, same_batch=True)
             refuse(differs, same_batch=False)
+
+    def seed(self, mode: Mode, number: int) -> int:
+        """Return another seed for every trace, so that what is the same in two of them does not follow the seed."""
+        return self.job.seed + (100 if mode == "eval" else 200) + number
 
     def read_leaves(self, trace: Trace) -> set[int]:
         given = [value for record in trace.records for value in _values((record.args, record.kwargs))]
@@ -224,7 +229,7 @@ class Capturer:
 
     def graph(self, name: str, span: Span | None) -> tuple[Graph, dict[int, Tensor]]:
         """Return the graph and its tensors."""
-        programs = {mode: self.program(mode) for mode in MODES}
+        programs = self.programs()
         self.state.restore()
         used = {key for program in programs.values() for key in _ids(program)}
         infos = [info for info in self.state.infos if info.role != "constant" or info.id in used]
@@ -246,6 +251,12 @@ class Capturer:
     def modules(self) -> Iterator[Module]:
         for path, module in walk(self.model):
             yield Module(path, _public_type(module), self.births.get(id(module)), self.calls.get(path, 0))
+
+
+def only(trace: Trace, used: set[int]) -> Trace:
+    """Return a trace without updates of state that nothing reads."""
+    trace.updates = [(kept, value) for kept, value in trace.updates if kept in used]
+    return trace
 
 
 def encode_output(output: Any, tape: Tape) -> Raw:
