@@ -294,8 +294,21 @@ def _complain(message: str, prefix: str = "s5-grade: ") -> None:
         click.echo(f"{prefix}{visible(line)}", err=True)
 
 
+def _open_closed_streams() -> None:
+    """Give closed standard streams the null device, lest a file or pipe takes their descriptors."""
+    if all(stream is not None for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def main() -> NoReturn:
     """Carry out the command line of this process and end it with the exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file at the start
     sys.exit(run(sys.argv[1:]))

@@ -32,7 +32,7 @@ from grader.sandbox import (
 
 SEED = 1
 TIMEOUT = 60.0  # seconds of a submission's code
-PROBE_BATCHES = (3, 33)  # the larger one is none that a model would be written for
+PROBE_BATCHES = (4, 36)  # the larger one is none that a model would be written for
 CHECK_SECONDS = 300.0  # for the replay and the checks; usually less than one
 TRAINING_SECONDS = 6 * 3600.0  # for training without a budget
 THREADS_CAP = 8  # more do not help a network of this size

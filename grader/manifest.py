@@ -29,6 +29,8 @@ _NOT_MODELS = re.compile(r"(^|/)(tests?/.*|test_[^/]*|[^/]*_test\.py|conftest\.p
 _ROOTS = frozenset((b"Module", b"LightningModule", b"Sequential"))
 # A notebook's lines begin after a quote, or after `\n` written out.
 _CLASS = re.compile(rb"""(?:^|"|\\n)[ \t]*class[ \t]+(\w+)[ \t]*(?:\[[^\]]*\])?\(([^()]*)\)""", re.MULTILINE)
+_CLASS_HEADER = re.compile(rb"class[ \t]+(\w+)")
+_WORD = re.compile(rb"\w+")
 _SEQUENTIAL = re.compile(rb"\bSequential\s*\(")
 
 Code = Literal["missing", "file-type", "unreadable", "empty", "too-large", "no-model", "ambiguous"]
@@ -123,9 +125,12 @@ def _only_model(walk: _Walk, files: dict[str, bytes], shown: str) -> str:
         message = f"{shown} holds too many files to look for the model in all of them"
         raise SubmissionError("ambiguous", message, "Name the file with the model.", candidates)
     if not sources:
-        raise SubmissionError(
-            "no-model", f"{shown} holds no Python file and no notebook", "Add the file with the model."
+        fix = (
+            "Hand in the file itself: symbolic links are not followed."
+            if walk.links
+            else "Add the file with the model."
         )
+        raise SubmissionError("no-model", f"{shown} holds no Python file and no notebook", fix)
     if not candidates:
         message = f"no file in {shown} defines a model (a subclass of nn.Module)"
         raise SubmissionError("no-model", message, "Name the file with --file.", tuple(sorted(sources)))
@@ -141,11 +146,34 @@ def model_files(sources: dict[str, bytes]) -> tuple[str, ...]:
     known = set(_ROOTS)
     while new := {cls for _, cls, bases in classes if cls not in known and known & bases}:
         known |= new
-    defining = {name for name, _, bases in classes if known & bases}
+    defining = _without_parts(sources, [(name, cls) for name, cls, bases in classes if known & bases])
     building = {name for name, data in sources.items() if _SEQUENTIAL.search(data)}
     called = {name for name in sources if PurePosixPath(name).stem == "model"}
     only = set(sources) if len(sources) == 1 else set()
     return tuple(sorted(defining or building or called or only))
+
+
+def _without_parts(sources: dict[str, bytes], classes: list[tuple[str, bytes]]) -> set[str]:
+    """Return the files of some classes, those left out whose classes are all parts of classes in another file."""
+    own: dict[str, set[bytes]] = {}
+    for name, cls in classes:
+        own.setdefault(name, set()).add(cls)
+    used = {name: _used_by_classes(sources[name], own[name]) for name in own}
+    whole = {name for name in own if not any(own[name] <= used[other] for other in own)}
+    return whole or set(own)
+
+
+def _used_by_classes(data: bytes, classes: set[bytes]) -> set[bytes]:
+    """Return the words in the bodies of some top-level classes of a Python file; none of a notebook."""
+    words: set[bytes] = set()
+    inside = False
+    for line in data.splitlines():
+        if line[:1].strip() and not line.startswith(b"#"):
+            header = _CLASS_HEADER.match(line)
+            inside = header is not None and header[1] in classes
+        elif inside:
+            words.update(_WORD.findall(line))
+    return words - classes
 
 
 def _base_names(bases: bytes) -> set[bytes]:
@@ -202,6 +230,7 @@ class _Walk:
         self.left = total
         self.taken = taken
         self.cut = False
+        self.links = False
         self.notebooks: dict[str, Path] = {}
 
     def python_files(self) -> Iterator[tuple[str, bytes]]:
@@ -254,6 +283,7 @@ class _Walk:
                 self.cut = True
             for entry in entries:
                 if entry.is_symlink() or not _readable(entry.name):
+                    self.links = self.links or entry.is_symlink()
                     continue
                 name = f"{prefix}{entry.name}"
                 if entry.is_dir(follow_symlinks=False):

@@ -31,7 +31,7 @@ def job_of(case: corpus.Case) -> CaptureJob:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_verdict(case: corpus.Case, template: Template) -> None:
     seconds = 4.0 if case.name == "refuse_infinite_loop" else 60.0
-    outcome = capture(template, job_of(case), (3, 33), seconds)
+    outcome = capture(template, job_of(case), (4, 36), seconds)
     if isinstance(outcome, Captured):
         job = GradeJob(
             outcome.graph, outcome.untraced, outcome.probe, (1, 28, 28), 10, ((0.1307,), (0.3081,)), REQUESTS

@@ -26,7 +26,7 @@ from grader.sandbox import (
 )
 
 MODEL = "class Net(nn.Module):\n    pass\n"
-CAPTURED = Captured(b"graph", b"outputs", Probe(7, (3, 33)))
+CAPTURED = Captured(b"graph", b"outputs", Probe(7, (4, 36)))
 module: Any = importlib.import_module("grader.grade")
 
 
@@ -100,9 +100,9 @@ def test_what_the_processes_are_asked(here: Path, monkeypatch: pytest.MonkeyPatc
         {"a": "1"},
     )
     assert (job.input_shape, job.classes, job.seed, job.untraced) == ((1, 28, 28), 10, 5, False)
-    assert (batches, timeout) == ((3, 33), 9)
+    assert (batches, timeout) == ((4, 36), 9)
     graded, seconds = played.asked["execute"]
-    assert (graded.capture, graded.untraced, graded.probe) == (b"graph", b"outputs", Probe(7, (3, 33)))
+    assert (graded.capture, graded.untraced, graded.probe) == (b"graph", b"outputs", Probe(7, (4, 36)))
     assert (graded.input_shape, graded.classes, graded.normalise) == ((1, 28, 28), 10, ((0.1307,), (0.3081,)))
     assert [request.check for request in graded.checks] == [
         "parameters",

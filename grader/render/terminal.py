@@ -81,7 +81,8 @@ def _ungraded(report: Report, options: Options) -> Iterator[Text]:
     yield from _headline("error", error.code, error.message, STYLES["error"], options)
     if error.span is not None:
         yield from _source(report, error.span, "", "error", (), options)
-    for number, line in enumerate(error.error.strip().splitlines()[-ERROR_LINES:]):
+    raised = "" if error.error.strip() in error.message else error.error  # once is enough
+    for number, line in enumerate(raised.strip().splitlines()[-ERROR_LINES:]):
         yield from _field("" if number else "got", line, options)
     yield from _trace(report, error, options)
     yield from _field("why", error.why, options)
@@ -158,17 +159,17 @@ def _trace(report: Report, error: ErrorReport, options: Options) -> Iterator[Tex
 
 
 def _choices(error: ErrorReport) -> Iterator[Text]:
-    """Show what there is to choose from, as it is typed."""
-    for number, candidate in enumerate(error.candidates):
+    """Show what there is to choose from, as it is typed; without an option there is nothing to type."""
+    for number, candidate in enumerate(error.candidates if error.option else ()):
         lead = "  try: " if number == 0 else "       "
-        yield Text.assemble((lead, "bold"), f"{error.option} {visible(shlex.quote(candidate))}".strip())
+        yield Text.assemble((lead, "bold"), f"{error.option} {visible(shlex.quote(candidate))}")
 
 
 def _notes(report: Report) -> list[str]:
     notes = list(report.notes)
     stand_ins = report.submission.stand_ins
     if stand_ins:
-        notes.insert(0, f"replaced by inert stand-ins, because they cannot be imported: {', '.join(stand_ins)}")
+        notes.insert(0, f"not imported, replaced by inert stand-ins: {', '.join(stand_ins)}")
     if report.training is not None:
         notes += [training_note(report.training), *report.training.notes]
     return [note for note in notes if note]

@@ -21,7 +21,7 @@ from grader.worker.refusal import Refused
 from grader.worker.stand_ins import path_of
 from grader.worker.tape import Audit, Raw, Tape, Trace, Value, watching
 
-BATCHES = (3, 5)  # two sizes fit any line; the untraced worker's larger batch verifies it
+BATCHES = (4, 8)  # two sizes fit any line, a third verifies it; even ones, as some models split a batch
 MODES: tuple[Mode, ...] = ("eval", "train")
 FIRST_CONSTANT = 1_000_000
 FIRST_RESULT = 2_000_000
@@ -127,14 +127,25 @@ def images(batch: int, shape: tuple[int, int, int], seed: int) -> Tensor:
     return torch.randn((batch, *shape), generator=torch.Generator().manual_seed(seed))
 
 
-def forward(model: nn.Module, mode: Mode, batch: Tensor, seed: int, job: CaptureJob, *, rewrite: bool = True) -> Any:
-    """Run one forward that nothing records; what student code raises becomes a refusal.
+def forward(
+    model: nn.Module,
+    mode: Mode,
+    batch: Tensor,
+    seed: int,
+    job: CaptureJob,
+    *,
+    state: Snapshot | None = None,
+    rewrite: bool = True,
+) -> Any:
+    """Run one forward that nothing records, from a snapshot; what student code raises becomes a refusal.
 
     Without `rewrite` nothing at all stands between the model and torch, and devices are what the model says.
     """
     try:
         with environment.device_rewrite() if rewrite else nullcontext():
             model.train(mode == "train")
+            if state is not None:
+                state.restore()  # after the change of mode, at which some models change their state
             torch.default_generator.manual_seed(seed)
             return model(batch)
     except Refused:
@@ -166,7 +177,6 @@ class Capturer:
 
     def trace(self, mode: Mode, batch: int, seed: int) -> Trace:
         """Record one forward from the snapshot."""
-        self.state.restore()
         batch_images = images(batch, self.job.input_shape, seed)
         for tensor, numbers in self.outside.values():  # state that no module registers: lists of layers, globals
             with torch.no_grad():
@@ -174,6 +184,7 @@ class Capturer:
         tape = Tape({0: batch_images, **self.state.leaves}, self.paths, self.outside)
         try:
             self.model.train(mode == "train")
+            self.state.restore()
             torch.default_generator.manual_seed(seed)
             with watching(tape), Audit(tape) if batch == BATCHES[0] else nullcontext(), tape:
                 output = self.model(batch_images)

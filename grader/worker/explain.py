@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal
 
+from torch import nn
+
 from grader.finding import Span
+from grader.notebook import is_notebook
 from grader.protocol import CaptureJob, Frame, Refusal
 from grader.worker import places
 from grader.worker.modules import LeftOut
@@ -15,9 +19,11 @@ from grader.worker.stand_ins import REPLACED, REPLACED_PARTS, StandInUsed, last_
 
 Stage = Literal["load", "constructor", "forward"]
 
+SPLITS = (2, 4, 8, 16, 32, 64)  # parts of a batch that are normalised by themselves
 TEXT_CAP = 2_000  # code points of an exception's own text
 _HEADLINE_CAP = 300
 _DOING = {"load": "while the file was loaded", "constructor": "in the constructor", "forward": "in forward"}
+_LIKE_INIT = re.compile(r"_{0,3}(init|int|inti|intit)_{0,3}")
 _UNCONTROLLED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -81,11 +87,11 @@ def need_of_stand_in(path: str, span: Span | None, frames: tuple[Frame, ...] = (
         fix = "Write this part with torch.nn itself, or take it out of the model."
     else:
         what = f"{root} is neither installed here nor part of the submission"
-        fix = f"Submit {root}.py beside the model, or write this part with torch.nn itself."
+        fix = f"Install {root}, or submit {root}.py beside the model, or write this part with torch.nn itself."
     return Refusal(
         "import",
         f"{what}, and the model needs it: {clean(path, 200)}",
-        why="What can't be imported is replaced by an inert stand-in; this line computes with one.",
+        why=f"Such a package is replaced by an inert stand-in; {'the model' if span is None else 'this line'} uses it.",
         fix=fix,
         span=span,
         frames=frames,
@@ -145,12 +151,16 @@ def _syntax(error: SyntaxError) -> Refusal:
     kind = name_of(error)
     return Refusal(
         "syntax",
-        f"{file}:{line} is not Python: {text}",
+        f"{_shown_line(file, line)} is not Python: {text}",
         why=why,
         fix=fix,
         span=Span(file, line, column, end, end_column),
         error=clean(f"{kind}: {text}", TEXT_CAP),
     )
+
+
+def _shown_line(file: str, line: int) -> str:
+    return f"{file}, {places.line_of(file, line)}," if is_notebook(file) else f"{file}:{line}"
 
 
 def _plain(raised: _Raised) -> _Case:
@@ -159,7 +169,7 @@ def _plain(raised: _Raised) -> _Case:
             "The model's definition could not be run.",
             "Run the file once, as it was submitted, and fix what it says.",
         ),
-        "constructor": ("The model could not be constructed.", "Construct it once on its own: model = Net()."),
+        "constructor": ("The model could not be constructed.", _construct_fix(raised.job)),
         "forward": (
             f"The model was given a batch of images of shape {raised.input}.",
             f"Try it: model(torch.randn(2, {', '.join(map(str, raised.job.input_shape))})).",
@@ -167,6 +177,11 @@ def _plain(raised: _Raised) -> _Case:
     }
     why, fix = messages[raised.stage]
     return _Case(None, _headline(raised), why, fix)
+
+
+def _construct_fix(job: CaptureJob) -> str:
+    given = ", ".join(f"{key}=…" for key in job.arguments)
+    return f"Construct it once on its own: model = {job.class_name or 'Net'}({given})."
 
 
 def _headline(raised: _Raised) -> str:
@@ -211,7 +226,7 @@ def _wrong_channels(raised: _Raised) -> _Case | None:
             "input-shape",
             f"the first convolution expects {found[2]} input channels, the images have {found[3]}",
             f"The model is given images of shape {raised.input}.",
-            f"Let the first convolution take {found[3]} channels: nn.Conv2d({found[3]}, …).",
+            f"Let the first convolution be nn.Conv2d({found[3]}, …).",
         )
     return _Case(
         "forward",
@@ -257,12 +272,24 @@ def _wrong_view(raised: _Raised) -> _Case | None:
             "The number of images in a batch varies, so its size can't be written into the model.",
             f"Write -1 or x.size(0) for the first size: x.view(x.size(0), {', '.join(map(str, sizes[1:])) or '-1'}).",
         )
+    if _splits_batch(sizes, count, rest):
+        return _Case(
+            "single-batch",
+            f"a reshape to ({shape}) does not fit every batch",
+            "It splits the batch into equal parts, as ghost batch normalisation does; a batch may have any size.",
+            "Let it take other batches too, or use one that is not split, such as nn.BatchNorm2d.",
+        )
     return _Case(
         "input-shape",
         f"a reshape to ({shape}) does not fit {count:,} numbers",
         f"The images have shape {raised.input}; the sizes written here belong to other images or other layers before.",
         "Flatten with x.flatten(1), or correct the sizes.",
     )
+
+
+def _splits_batch(sizes: list[int], count: int, rest: int) -> bool:
+    """Tell whether a reshape to (-1, C, H, W), which keeps the map, fits batches that are a multiple of this one."""
+    return len(sizes) == 4 and sizes[0] == -1 and rest > 0 and any(count * parts % rest == 0 for parts in SPLITS)
 
 
 def _absent_import(raised: _Raised) -> _Case | None:
@@ -275,6 +302,22 @@ def _absent_import(raised: _Raised) -> _Case | None:
         f"{raised.line}.",
         "Submit the file beside the model, or write this part with torch.nn itself.",
     )
+
+
+def _absent_attribute(raised: _Raised) -> _Case | None:
+    """A layer that forward calls and the constructor never made."""
+    name, owner = getattr(raised.error, "name", None), getattr(raised.error, "obj", None)
+    if not isinstance(raised.error, AttributeError) or type(name) is not str or not isinstance(owner, nn.Module):
+        return None
+    own, name = name_of(owner), clean(name, 100)
+    misspelt = next((key for key in vars(type(owner)) if key != "__init__" and _LIKE_INIT.fullmatch(key)), None)
+    if misspelt is not None:
+        fix = f"Rename {misspelt} to __init__, with two underscores on each side: it is never called."
+    else:
+        layers = [clean(str(key), 100) for key in vars(owner).get("_modules", ())]
+        near = get_close_matches(name, layers, 1, 0.5)
+        fix = f"Set self.{name} in __init__" + (f", or write self.{near[0]}." if near else ".")
+    return _Case(None, f"{own} has no self.{name} ({_DOING[raised.stage]})", "The constructor never sets it.", fix)
 
 
 def _unset_module(raised: _Raised) -> _Case | None:
@@ -340,6 +383,7 @@ _RULES: tuple[Callable[[_Raised], _Case | None], ...] = (
         "Build the model from its own layers, without pretrained weights.",
     ),
     _unset_module,
+    _absent_attribute,
     _saying(
         'missing the required "forward" function',
         "forward",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 import random
 import re
+import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from torch import default_generator, nn
 
 from grader.finding import Span
-from grader.notebook import cell_at, is_notebook
 from grader.protocol import CaptureJob, Loaded, Refusal
 from grader.worker import places
 from grader.worker.candidates import (
@@ -27,7 +28,7 @@ from grader.worker.candidates import (
     rebindings,
     required_arguments,
 )
-from grader.worker.definitions import Leaf, root_of
+from grader.worker.definitions import Leaf, Outline, dotted, root_of
 from grader.worker.environment import device_rewrite
 from grader.worker.explain import clean, name_of, need_of_stand_in, refuse_exception
 from grader.worker.modules import SURROUNDINGS, Definitions, Files, install
@@ -37,6 +38,8 @@ from grader.worker.stand_ins import HyperParameters, forget_uses, is_result, is_
 __all__ = ["Refused", "Submission", "load"]
 
 SKIPPED_CAP = 200  # spans of left-out statements that are reported
+FIELDS_CAP = 10  # of a configuration that are proposed
+CALL_CAP = 80  # code points of a call that is proposed
 
 
 @dataclass(frozen=True)
@@ -179,24 +182,24 @@ class _Loading:
             self._seed()
 
     def _ambiguous(self, definitions: Definitions, models: tuple[Candidate, ...]) -> Refusal:
-        places_of = [f"{item.name.partition('@')[0]} ({self._where(item.leaf)})" for item in models]
-        hint = ""
+        places_of = [f"{item.name.partition('@')[0]} ({self._where(item.line)})" for item in models]
+        hint, proposed = "", models[-1].name
         built = _built_in_main(definitions, models)
         if built:
-            hint = f" Its program builds {built[-1][1]} on line {built[-1][0]}."
+            line, proposed = built[-1]
+            hint = f" Its program builds {proposed} on {self._where(line)}."
         return Refusal(
             "ambiguous",
             f"{len(models)} models in {self.job.entry}: {', '.join(places_of[:10])}",
             why=f"Only one model is graded, and nothing in the file says which.{hint}",
-            fix=f"Name one: --class {models[-1].name}",
+            fix=f"Name one: --class {proposed}",
             span=places.span_of_header(models[0].leaf.node, self.job.entry),
             candidates=tuple(item.name for item in models),
             option="--class",
         )
 
-    def _where(self, leaf: Leaf) -> str:
-        cell = cell_at(self.files.text(self.job.entry), leaf.line) if is_notebook(self.job.entry) else None
-        return f"cell {cell}, line {leaf.line}" if cell else f"line {leaf.line}"
+    def _where(self, line: int) -> str:
+        return places.line_of(self.job.entry, line)
 
     def _hidden(self, definitions: Definitions) -> dict[str, type]:
         """Classes of modules that stand where few look: inside `try`, under the main block, made by `type(…)`."""
@@ -231,20 +234,34 @@ class _Loading:
             )
         if definitions.syntax is not None:
             return refuse_exception(definitions.syntax, "load", self.job)
-        others = tuple(
-            sorted(
-                path
-                for path, data in self.job.files.items()
-                if path != entry and path.endswith((".py", ".ipynb")) and _DEFINES_MODULE.search(data)
+        message = f"{entry} defines no model"
+        inner = _inner_class(definitions)
+        if inner is not None:
+            function, node = inner
+            return Refusal(
+                "no-model",
+                message,
+                why=f"Class {node.name} is made inside {function.name}(), which only a running program calls.",
+                fix=f"Move class {node.name} to the top level of the file.",
+                span=places.span_of_header(node, entry),
             )
-        )
+        others = self._imported_models(definitions)
         return Refusal(
             "no-model",
-            f"{entry} defines no model",
+            message,
             why="A model is a class derived from torch.nn.Module, an instance of one, or a function that returns one.",
-            fix=f"Grade the file that does: --file {others[0]}" if others else "Define class Net(nn.Module) in it.",
+            fix=f"Grade the file that does: {others[0]}." if others else "Define class Net(nn.Module) in it.",
             candidates=others,
-            option="--file" if others else "",
+        )
+
+    def _imported_models(self, definitions: Definitions) -> tuple[str, ...]:
+        """Files that define modules and that the entry imports from; other files beside it may be anyone's."""
+        imported = {part for source in definitions.outline.imports.values() for part in source.path.split(".")}
+        imported |= {part for star in definitions.outline.stars for part in star.path.split(".")}
+        return tuple(
+            path
+            for path, data in sorted(self.job.files.items())
+            if path != self.job.entry and PurePosixPath(path).stem in imported and _DEFINES_MODULE.search(data)
         )
 
     # Constructing
@@ -255,11 +272,12 @@ class _Loading:
             if not isinstance(value, nn.Module):
                 value = self._constructed(definitions, chosen, name_of(chosen), None)
             return self._module(value, name_of(chosen))
+        span = places.span_of_header(chosen.leaf.node, self.job.entry)
         if chosen.kind == "instance":
-            return self._module(self._instance(definitions, chosen), chosen.name)
+            return self._module(self._instance(definitions, chosen), chosen.name, span)
         name = next(iter(chosen.leaf.binds))
         value = self._constructed(definitions, definitions.find(name), name, chosen.leaf)
-        return self._module(value, name)
+        return self._module(value, name, span)
 
     def _instance(self, definitions: Definitions, chosen: Candidate) -> Any:
         outline = definitions.outline
@@ -268,7 +286,7 @@ class _Loading:
         if self.job.arguments:
             if is_class:
                 return self._constructed(definitions, definitions.find(chosen.target), chosen.target, leaf)
-            message = f"{chosen.bound} is built on line {chosen.line}: --arg does not reach it"
+            message = f"{chosen.bound} is built on {self._where(chosen.line)}: --arg does not reach it"
             raise Refused(Refusal("arguments", message, fix="Leave --arg out.", option="--arg"))
         self._seed()
         self.stage = "constructor"
@@ -288,13 +306,13 @@ class _Loading:
 
     def _unknown_values(self, chosen: Candidate, definitions: Definitions, error: BaseException | None) -> Refusal:
         if error is None:
-            message = f"{chosen.bound} is not built on line {chosen.line}: the branch around it does not run"
+            message = f"{chosen.bound} is not built on {self._where(chosen.line)}: the branch around it does not run"
             return Refusal("no-model", message, span=places.span_of_header(chosen.leaf.node, self.job.entry))
         takes = tuple(parameters(definitions.find(chosen.target)))
         given = " ".join(f"--arg {name}={_guess(name, self.job)}" for name in takes)
         return Refusal(
             "arguments",
-            f"{chosen.target} is built on line {chosen.line} from values that only the running program has",
+            f"{chosen.target} is built on {self._where(chosen.line)} from values that only the running program has",
             why="Data sets, files and command lines are not there when a model is graded.",
             fix=f"Give what differs from the defaults: {given}.",
             span=places.span_of_header(chosen.leaf.node, self.job.entry),
@@ -328,14 +346,16 @@ class _Loading:
             )
         missing = [key for key in required_arguments(function) if key not in self.job.arguments]
         if missing:
-            given = " ".join(f"--arg {key}={value}" for key, value in self._proposed(definitions, name, takes, missing))
+            proposed = self._proposed(definitions, name, takes, missing)
+            given = " ".join(f"--arg {shlex.quote(f'{key}={value}')}" for key, value in proposed)
+            call = _shown_call(definitions.outline, name, takes, missing)
             count = "an argument" if len(missing) == 1 else f"{len(missing)} arguments"
             raise Refused(
                 Refusal(
                     "arguments",
                     f"{name} needs {count}: {', '.join(missing)}",
                     why="A model is constructed with its defaults; these have none.",
-                    fix=f"Give them: {given}; or write a default, or model = {name}(…) at the end of the file.",
+                    fix=f"Give them: {given}; or write a default, or model = {call} at the end of the file.",
                     span=span,
                     candidates=tuple(missing),
                     option="--arg",
@@ -345,7 +365,8 @@ class _Loading:
 
     def _proposed(self, definitions: Definitions, name: str, takes: Any, missing: list[str]) -> list[tuple[str, str]]:
         """Propose the values that the file itself constructs the class with, then those that the task asks for."""
-        proposed = {key: _guess(key, self.job) for key in missing}
+        fields = _fields_read(definitions.outline, name)
+        proposed = {key: _guess(key, self.job, fields.get(key, ())) for key in missing}
         for call in calls_of(definitions.outline, name):
             given: dict[str, ast.expr] = dict(zip(takes, call.args, strict=False))
             given |= {item.arg: item.value for item in call.keywords if item.arg}
@@ -353,13 +374,13 @@ class _Loading:
         proposed = {key: proposed[key] for key in missing}
         return list(proposed.items())
 
-    def _module(self, value: Any, name: str) -> nn.Module:
+    def _module(self, value: Any, name: str, span: Span | None = None) -> nn.Module:
         if path := path_of(value):
-            raise Refused(need_of_stand_in(path, None))
+            raise Refused(need_of_stand_in(path, span))
         if isinstance(value, nn.Module):
             return value
         message = f"{name} gives {_article(clean(type(value).__name__, 100))}, not a model"
-        raise Refused(Refusal("no-model", message, fix="Return an instance of torch.nn.Module."))
+        raise Refused(Refusal("no-model", message, fix="Return an instance of torch.nn.Module.", span=span))
 
     def _refuse_stand_ins(self, model: nn.Module) -> None:
         """A module of an absent package holds parameters that can't be counted, whether forward uses it or not."""
@@ -379,8 +400,38 @@ _TASK_ARGUMENTS: tuple[tuple[str, Callable[[CaptureJob], int]], ...] = (
 )
 
 
-def _guess(name: str, job: CaptureJob) -> str:
+def _guess(name: str, job: CaptureJob, fields: Iterable[str] = ()) -> str:
+    """Return a value to propose for an argument; one whose `fields` are read is a configuration."""
+    if fields:
+        return "{" + ", ".join(f"'{field}': {_guess(field, job)}" for field in fields) + "}"
     return next((str(value(job)) for pattern, value in _TASK_ARGUMENTS if re.fullmatch(pattern, name)), "VALUE")
+
+
+def _class_node(outline: Outline, name: str) -> ast.ClassDef | None:
+    nodes = [leaf.node for leaf in outline.classes if name in leaf.binds]
+    return nodes[-1] if nodes and isinstance(nodes[-1], ast.ClassDef) else None
+
+
+def _fields_read(outline: Outline, name: str) -> dict[str, tuple[str, ...]]:
+    """Return the attributes that a class reads from each name, in order: `cfg.width` tells what a `cfg` must have."""
+    found: dict[str, dict[str, None]] = {}
+    node = _class_node(outline, name)
+    for inner in ast.walk(node) if node is not None else ():
+        if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name):
+            found.setdefault(inner.value.id, {})[inner.attr] = None
+    return {owner: tuple(fields)[:FIELDS_CAP] for owner, fields in found.items()}
+
+
+def _shown_call(outline: Outline, name: str, takes: Any, missing: list[str]) -> str:
+    """Return how the file constructs a class, else how its annotations say that it could be."""
+    for call in reversed(calls_of(outline, name)):
+        values = [*call.args, *(item.value for item in call.keywords)]
+        if all(isinstance(value, ast.Constant) or root_of(value) in outline.binders for value in values):
+            shown = ast.unparse(call)
+            return shown if len(shown) <= CALL_CAP else f"{name}(…)"
+    own = {next(iter(leaf.binds)) for leaf in outline.classes}
+    kinds = [str(getattr(takes[key].annotation, "__name__", takes[key].annotation)) for key in missing]
+    return f"{name}({', '.join(f'{kind}()' for kind in kinds)})" if set(kinds) <= own else f"{name}(…)"
 
 
 def _literal(text: str) -> Any:
@@ -406,6 +457,20 @@ def _built_in_main(definitions: Definitions, models: tuple[Candidate, ...]) -> l
         for node in ast.walk(leaf.node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
     ]
+
+
+def _inner_class(definitions: Definitions) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, ast.ClassDef] | None:
+    """Return the first class of a module that stands inside a function, with that function."""
+    for leaf in definitions.outline.leaves:
+        if isinstance(leaf.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for inner in ast.walk(leaf.node):
+                if isinstance(inner, ast.ClassDef) and any(_is_module_name(base) for base in inner.bases):
+                    return leaf.node, inner
+    return None
+
+
+def _is_module_name(base: ast.expr) -> bool:
+    return dotted(base).rpartition(".")[2] in ("Module", "LightningModule")
 
 
 def _article(name: str) -> str:

@@ -76,10 +76,9 @@ def run_plain(job: CaptureJob, channel: Channel) -> None:
 def plain_forward(model: Any, state: capture.Snapshot, mode: Mode, batch: int, probe: Probe, job: CaptureJob) -> Any:
     """Run one forward as at home: without any mode of ours, unless the model can't run so (it asks for a GPU)."""
     for rewrite in (False, True):
-        state.restore()
         images = capture.images(batch, job.input_shape, probe.seed + batch)
         try:
-            return capture.forward(model, mode, images, probe.seed, job, rewrite=rewrite)
+            return capture.forward(model, mode, images, probe.seed, job, state=state, rewrite=rewrite)
         except Refused:
             if rewrite:
                 raise

@@ -252,7 +252,9 @@ class Definitions:
         if not unbound:
             if not isinstance(error, SURROUNDINGS):
                 raise error
-            self.files.notes.append(f"{self.path}:{group[0].line} could not be run and was left out")
+            self.files.notes.append(
+                f"{self.path}, {places.line_of(self.path, group[0].line)}, could not be run and was left out"
+            )
 
     def find(self, name: str) -> Any:
         """Return a name's value, running its definitions first; KeyError where nothing binds it."""
@@ -269,8 +271,8 @@ class Definitions:
         if name in _NOTEBOOK_NAMES:
             return StandIn(f"IPython.{name}")
         if any(self.outline.leaves[i].program for i in self.outline.binders.get(name, ())):
-            line = self.outline.leaves[self.outline.binders[name][0]].line
-            raise LeftOut(f"name {name!r} is bound on line {line} by code that trains, which is not run")
+            line = places.line_of(self.path, self.outline.leaves[self.outline.binders[name][0]].line)
+            raise LeftOut(f"name {name!r} is bound on {line} by code that trains, which is not run")
         raise KeyError(name)
 
     def _bind(self, name: str) -> None:

@@ -8,6 +8,7 @@ from itertools import islice
 from types import CodeType, FrameType, TracebackType
 
 from grader.finding import Span
+from grader.notebook import cell_ranges, is_notebook
 from grader.protocol import Frame
 
 PREFIX = "<submission>/"
@@ -21,6 +22,15 @@ _spans: dict[tuple[int, int], tuple[CodeType, Span]] = {}
 def remember(file: str, text: str) -> None:
     """Keep the text of a file, so that byte offsets within its lines can be told as code points."""
     _lines[file] = text.split("\n")
+
+
+def line_of(file: str, line: int) -> str:
+    """Return a line as its reader counts: 'line 7', in a notebook 'cell 2, line 7'."""
+    ranges = cell_ranges("\n".join(_lines.get(file, []))) if is_notebook(file) else []
+    for cell, (first, last) in enumerate(ranges, 1):
+        if first <= line <= last:
+            return f"cell {cell}, line {line - first + 1}"
+    return f"line {line}"
 
 
 def nearest(frame: FrameType | None) -> Span | None:
