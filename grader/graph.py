@@ -20,13 +20,14 @@ class Ref(msgspec.Struct, frozen=True, tag="ref"):
 
 
 class Size(msgspec.Struct, frozen=True, tag="size"):
-    """An integer that follows the batch size B: `scale * B + offset`."""
+    """An integer that follows the batch size B: `(scale * B + offset) // divisor`."""
 
     scale: int
     offset: int
+    divisor: int = 1
 
     def at(self, batch: int) -> int:
-        return self.scale * batch + self.offset
+        return (self.scale * batch + self.offset) // self.divisor
 
 
 class Items(msgspec.Struct, frozen=True, tag="items"):

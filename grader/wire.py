@@ -158,7 +158,7 @@ def _check_values(argument: Arg, place: str, depth: int = 0) -> None:
         raise WireError(f"{place} has an integer out of range")
     if isinstance(argument, str) and DEVICE.fullmatch(argument):
         raise WireError(f"{place} names a device")
-    if isinstance(argument, Size) and max(abs(argument.scale), abs(argument.offset)) > MAX_SCALE:
+    if isinstance(argument, Size) and not is_size(argument):
         raise WireError(f"{place} has an integer out of range")
     if isinstance(argument, float) and not math.isfinite(argument):
         raise WireError(f"{place} has a number that is not finite")
@@ -170,6 +170,11 @@ def _check_values(argument: Arg, place: str, depth: int = 0) -> None:
     if isinstance(argument, Slice):
         for part in (argument.start, argument.stop, argument.step):
             _check_values(part, place, depth + 1)
+
+
+def is_size(size: Size) -> bool:
+    """Tell whether the numbers of a size are in range."""
+    return max(abs(size.scale), abs(size.offset)) <= MAX_SCALE and 1 <= size.divisor <= MAX_SCALE
 
 
 def _symbols(argument: Arg) -> Iterator[Symbol]:

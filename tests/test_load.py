@@ -810,7 +810,7 @@ def test_a_class_of_later_cells_is_another_candidate() -> None:
     data = notebook(HEAD + "W = 4", old.replace("width=4", "width=W"), "W = 8", old.replace("width=4", "width=W * 2"))
     refusal = refused(data, "model.ipynb")
     assert (refusal.code, refusal.candidates) == ("ambiguous", ("Net@8", "Net@21"))
-    assert refusal.message == "2 models in model.ipynb: Net (cell 2, line 8), Net (cell 4, line 21)"
+    assert refusal.message == "2 models in model.ipynb: Net (cell 2, line 2), Net (cell 4, line 2)"
     assert [width(loaded(data, "model.ipynb", class_name=name)) for name in refusal.candidates] == [4, 16]
 
 

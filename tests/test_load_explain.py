@@ -106,7 +106,7 @@ CASES = {
         "pass",
         "return self.conv1(x)",
         "forward",
-        "AttributeError: 'Net' object has no attribute 'conv1' (in forward)",
+        "Net has no self.conv1 (in forward)",
     ),
     "recursion": ("pass", "return self.forward(x)", "forward", "in forward the code calls itself without end"),
     "exit": ("pass", "raise SystemExit(0)", "forward", "the code ends the program in forward"),

@@ -220,15 +220,23 @@ class Capturer:
     def program(self, mode: Mode, traces: list[Trace], used: set[int]) -> Program:
         """Merge two traces; where these differ, a third tells why."""
         small, large = traces
+        merger = Merger(small, large, BATCHES, self.constants, FIRST_RESULT)
         try:
-            return Merger(small, large, BATCHES, self.constants, FIRST_RESULT).program()
+            program = merger.program()
         except Differs as differs:
-            again = only(self.trace(mode, BATCHES[0], self.seed(mode, 50)), used)
-            try:
-                Merger(small, again, (BATCHES[0], BATCHES[0]), self.constants, FIRST_RESULT).program()
-            except Differs as data:
-                refuse(data, same_batch=True)
+            self.repeat(mode, small, used)
             refuse(differs, same_batch=False)
+        if merger.divides:
+            self.repeat(mode, small, used)
+        return program
+
+    def repeat(self, mode: Mode, first: Trace, used: set[int]) -> None:
+        """Refuse a forward that is another one when it is repeated at the same batch size, on other images."""
+        again = only(self.trace(mode, BATCHES[0], self.seed(mode, 50)), used)
+        try:
+            Merger(first, again, (BATCHES[0], BATCHES[0]), self.constants, FIRST_RESULT).program()
+        except Differs as differs:
+            refuse(differs, same_batch=True)
 
     def seed(self, mode: Mode, number: int) -> int:
         """Return another seed for every trace, so that what is the same in two of them does not follow the seed."""

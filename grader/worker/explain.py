@@ -305,19 +305,28 @@ def _absent_import(raised: _Raised) -> _Case | None:
 
 
 def _absent_attribute(raised: _Raised) -> _Case | None:
-    """A layer that forward calls and the constructor never made."""
-    name, owner = getattr(raised.error, "name", None), getattr(raised.error, "obj", None)
-    if not isinstance(raised.error, AttributeError) or type(name) is not str or not isinstance(owner, nn.Module):
+    """A layer that the model uses and that nothing has made."""
+    error = raised.error
+    if type(error) is not AttributeError:  # another class may say anything of its name and object
         return None
-    own, name = name_of(owner), clean(name, 100)
+    try:
+        return _attribute_case(getattr(error, "name", None), getattr(error, "obj", None), raised.stage)
+    except Exception:  # the object is the submission's
+        return None
+
+
+def _attribute_case(attribute: Any, owner: Any, stage: Stage) -> _Case | None:
+    if type(attribute) is not str or not issubclass(type(owner), nn.Module):
+        return None
+    name = clean(attribute, 100)
     misspelt = next((key for key in vars(type(owner)) if key != "__init__" and _LIKE_INIT.fullmatch(key)), None)
     if misspelt is not None:
         fix = f"Rename {misspelt} to __init__, with two underscores on each side: it is never called."
     else:
-        layers = [clean(str(key), 100) for key in vars(owner).get("_modules", ())]
-        near = get_close_matches(name, layers, 1, 0.5)
+        near = get_close_matches(name, [clean(key, 100) for key in vars(owner)["_modules"]], 1, 0.5)
         fix = f"Set self.{name} in __init__" + (f", or write self.{near[0]}." if near else ".")
-    return _Case(None, f"{own} has no self.{name} ({_DOING[raised.stage]})", "The constructor never sets it.", fix)
+    message = f"{name_of(owner)} has no self.{name} ({_DOING[stage]})"
+    return _Case(None, message, "Nothing has set it before this line.", fix)
 
 
 def _unset_module(raised: _Raised) -> _Case | None:

@@ -347,7 +347,7 @@ class _Loading:
         missing = [key for key in required_arguments(function) if key not in self.job.arguments]
         if missing:
             proposed = self._proposed(definitions, name, takes, missing)
-            given = " ".join(f"--arg {shlex.quote(f'{key}={value}')}" for key, value in proposed)
+            given = " ".join(f"--arg {_quoted(f'{key}={value}')}" for key, value in proposed)
             call = _shown_call(definitions.outline, name, takes, missing)
             count = "an argument" if len(missing) == 1 else f"{len(missing)} arguments"
             raise Refused(
@@ -403,8 +403,13 @@ _TASK_ARGUMENTS: tuple[tuple[str, Callable[[CaptureJob], int]], ...] = (
 def _guess(name: str, job: CaptureJob, fields: Iterable[str] = ()) -> str:
     """Return a value to propose for an argument; one whose `fields` are read is a configuration."""
     if fields:
-        return "{" + ", ".join(f"'{field}': {_guess(field, job)}" for field in fields) + "}"
+        return "{" + ", ".join(f"'{field}': VALUE" for field in fields) + "}"
     return next((str(value(job)) for pattern, value in _TASK_ARGUMENTS if re.fullmatch(pattern, name)), "VALUE")
+
+
+def _quoted(text: str) -> str:
+    """Quote a word for a shell; what holds only harmless signs reads better in double quotes."""
+    return f'"{text}"' if re.fullmatch(r"[\w={}:', ]*'[\w={}:', ]*", text) else shlex.quote(text)
 
 
 def _class_node(outline: Outline, name: str) -> ast.ClassDef | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import NoReturn
 
 import torch
@@ -61,6 +62,7 @@ class Merger:
         self.taken: set[int] = set()
         self.span: Span | None = None
         self.alive: list[Value] = []
+        self.divides = False  # a number is a part of the batch size, or one that changes by itself
 
     def program(self) -> Program:
         """Return the merged program.
@@ -130,10 +132,12 @@ class Merger:
         if one == other:
             return one
         between = self.batches[1] - self.batches[0]
-        scale, rest = divmod(other - one, between) if between else (0, 1)
-        if rest:
+        if not between:
             raise Differs(f"a number is {one} in one forward and {other} in another", self.span)
-        return Size(scale, one - scale * self.batches[0])
+        slope = Fraction(other - one, between)
+        scale, divisor = slope.numerator, slope.denominator
+        self.divides = self.divides or divisor > 1
+        return Size(scale, one * divisor - scale * self.batches[0], divisor)
 
     def floats(self, one: float, other: float) -> Arg:
         if one != other and not (math.isnan(one) and math.isnan(other)):
