@@ -32,6 +32,7 @@ DIGITS = Path(__file__).parent / "data" / "digits.npy"  # a hundred training ima
 JOB_CAP = 256 * 1024 * 1024
 RELATIVE, ABSOLUTE = 1e-4, 1e-5  # one thread is bit-equal here; another build of torch may round otherwise
 MODES: tuple[Mode, ...] = ("eval", "train")
+BY_EFFECT = frozenset(("batch-norm", "dropout", "global-average-pool", "linear"))
 
 
 class Channel(Protocol):
@@ -109,6 +110,9 @@ def trains(job: GradeJob, number: int) -> bool:
 def run(subject: Subject, job: GradeJob, number: int) -> CheckResult:
     """Make one check with the options that it was asked for with."""
     request = job.checks[number]
+    reason = subject.experiments.blocked() if request.check in BY_EFFECT else ""
+    if reason:
+        return CheckResult(request.check, "error", f"not judged: {reason}")
     made = checks()[request.check]
     return made.run(subject, msgspec.convert(request.options, made.options))
 

@@ -52,6 +52,14 @@ class Laboratory:
         self._plain: dict[tuple[Mode, int, int], Tensor | None] = {}
         self._values: dict[tuple[Mode, int], Values] = {}
 
+    def blocked(self) -> str:
+        for mode, facts in self.facts.items():
+            if facts.primary is None:
+                return "the model returns no tensor"
+            if all(self.baseline(mode, draw) is None for draw in DRAWS):
+                return "the output is not finite"
+        return ""
+
     def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
         for draw in DRAWS:

@@ -138,7 +138,7 @@ def not_captured(outcome: CaptureOutcome) -> Obstacle:
             "timeout",
             f"the submission was still running after {outcome.seconds:g} seconds",
             why="Loading a model and running it on a few images takes a second or two.",
-            fix='Move training and downloads below `if __name__ == "__main__":`, or allow more with --timeout.',
+            fix="Look for a loop in __init__ or forward that does not end, or allow more with --timeout.",
         )
     if isinstance(outcome, TooLarge):
         return Obstacle(

@@ -374,6 +374,16 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
         assert (process.stderr.read(), process.wait(60)) == (b"", 0)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="closes descriptors with a shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_fault(tmp_path: Path, closed: str) -> None:
+    output = tmp_path / "report.txt"
+    command = f'"{sys.executable}" -m grader.cli {tmp_path}/absent.py --output {output} {closed}'
+    done = subprocess.run(["sh", "-c", command], env=ENVIRONMENT, cwd=ROOT, check=False, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (cli.UNGRADED, b"", b"")
+    assert output.read_text().splitlines()[-1] == f"{tmp_path}/absent.py was not graded."
+
+
 def test_a_terminal_without_unicode() -> None:
     code = "import sys; from grader import cli; sys.argv = ['s5-grade', 'explain', 'linear']; cli.main()"
     done = subprocess.run(

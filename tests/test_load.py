@@ -448,6 +448,13 @@ def test_an_ambiguous_file_is_told_with_lines() -> None:
     assert refusal.span == Span("model.py", 5, 1, 5, 22)
 
 
+def test_the_model_that_the_program_builds_is_proposed() -> None:
+    refusal = refused(HEAD + NET + NET.replace("Net", "Net2") + "if __name__ == '__main__':\n    Net()\n")
+    assert refusal.candidates == ("Net", "Net2")
+    assert refusal.why.endswith("nothing in the file says which. Its program builds Net on line 23.")
+    assert refusal.fix == "Name one: --class Net"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("Net@5", 4), ("Net@14", 8), ("Net@23", 16)],
@@ -478,9 +485,29 @@ def test_an_unknown_name_lists_those_there_are() -> None:
 
 
 def test_no_model() -> None:
-    refusal = refused("x = 1\n", others={"net.py": HEAD + NET, "readme.py": "y = 2\n"})
+    others = {"net.py": HEAD + NET, "of_another.py": HEAD + NET, "readme.py": "y = 2\n"}
+    refusal = refused("from net import Net\ndef train():\n    return Net\n", others=others)
     assert (refusal.code, refusal.message) == ("no-model", "model.py defines no model")
-    assert (refusal.candidates, refusal.option) == (("net.py",), "--file")
+    assert (refusal.candidates, refusal.option) == (("net.py",), "")
+    assert refusal.fix == "Grade the file that does: net.py."
+    refusal = refused("x = 1\n", others=others)
+    assert (refusal.candidates, refusal.fix) == ((), "Define class Net(nn.Module) in it.")
+
+
+def test_a_class_inside_a_function_is_told() -> None:
+    refusal = refused(HEAD + "def main():\n" + textwrap.indent(NET, "    ") + "    print(Net())\nmain()\n")
+    assert (refusal.code, refusal.message) == ("no-model", "model.py defines no model")
+    assert refusal.why == "Class Net is made inside main(), which only a running program calls."
+    assert refusal.fix == "Move class Net to the top level of the file."
+    assert refusal.span == Span("model.py", 6, 5, 6, 26)
+
+
+def test_a_model_from_an_absent_package_is_told_with_its_line() -> None:
+    refusal = refused("import timmy\nmodel = timmy.create_model('x')\n")
+    assert (refusal.code, refusal.span) == ("import", Span("model.py", 2, 1, 2, 32))
+    assert refusal.fix == (
+        "Install timmy, or submit timmy.py beside the model, or write this part with torch.nn itself."
+    )
 
 
 def test_a_forward_of_two_inputs_is_no_model() -> None:
@@ -501,7 +528,33 @@ def test_a_required_argument_is_named() -> None:
 
 def test_the_file_s_own_call_is_proposed() -> None:
     text = HEAD + NET.replace("width=4", "width, name") + "if __name__ == '__main__':\n    Net(12, name='x')\n"
-    assert refused(text).fix.startswith("Give them: --arg width=12 --arg name=x;")
+    assert refused(text).fix == (
+        "Give them: --arg width=12 --arg name=x; or write a default, "
+        "or model = Net(12, name='x') at the end of the file."
+    )
+
+
+CONFIG = "class Config:\n    width = 4\n    p = 0.1\n"
+CONFIGURED = NET.replace("self, width=4", "self, cfg").replace("width", "cfg.width")
+OF_CONFIG = "Give them: --arg \"cfg={'width': VALUE}\"; or write a default, or model = %s at the end of the file."
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        (CONFIGURED, "Net(…)"),
+        (CONFIG + CONFIGURED.replace("cfg)", "cfg: Config)"), "Net(Config())"),
+        (CONFIG + CONFIGURED + "cfg = Config()\ndef train():\n    Net(cfg).train()\n", "Net(cfg)"),
+        (CONFIGURED + "def train(options):\n    Net(options).train()\n", "Net(…)"),
+    ],
+)
+def test_a_configuration_is_proposed_with_its_fields(text: str, call: str) -> None:
+    assert refused(HEAD + text).fix == OF_CONFIG % call
+
+
+def test_a_proposed_argument_is_harmless_in_a_shell() -> None:
+    text = HEAD + NET.replace("width=4", "mode") + "def train():\n    Net(mode=\"$(rm -rf ~)'\").train()\n"
+    assert refused(text).fix.startswith("Give them: --arg 'mode=$(rm -rf ~)'\"'\"''; or")
 
 
 def test_arguments_are_given() -> None:
@@ -780,6 +833,14 @@ def test_deep_nesting_is_refused(text: str) -> None:
 
 
 # Notebooks
+
+
+def test_lines_of_a_notebook_are_told_by_cell() -> None:
+    refusal = refused(notebook("x = 1", "y = 2\nreturn return"), "model.ipynb")
+    assert refusal.message == "model.ipynb, cell 2, line 2, is not Python: invalid syntax"
+    built = "model = Net(9)\nmodel = model.to('cpu')"
+    refusal = refused(notebook(HEAD + NET, built), "model.ipynb", class_name="model", arguments={"width": "3"})
+    assert refusal.message == "x"
 
 
 def test_a_notebook() -> None:

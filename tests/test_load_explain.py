@@ -138,6 +138,37 @@ def test_exceptions_of_forward(case: str) -> None:
     assert all((refusal.why, refusal.fix))
 
 
+def test_a_layer_that_was_never_made() -> None:
+    refusal = told("self.conv1 = nn.Conv2d(1, 10, 3); self.pool = nn.MaxPool2d(2)", "return self.conv(x)")
+    assert refusal.message == "Net has no self.conv (in forward)"
+    assert refusal.fix == "Set self.conv in __init__, or write self.conv1."
+    assert told("pass", "return self.conv(x)").fix == "Set self.conv in __init__."
+
+
+@pytest.mark.parametrize("name", ["_init_", "__int__", "init", "_init__"])
+def test_a_misspelt_constructor(name: str) -> None:
+    text = f"{HEAD}class Net(nn.Module):\n  def {name}(self):\n    pass\n  def forward(self, x):\n    return self.a(x)\n"
+    job = CaptureJob({"m.py": text.encode()}, "m.py", None, {}, (1, 28, 28), 10, 3)
+    with pytest.raises(AttributeError) as caught:
+        load(job).model(torch.randn(2, 1, 28, 28))
+    refusal = explain.refuse_exception(caught.value, "forward", job)
+    assert refusal.fix == f"Rename {name} to __init__, with two underscores on each side: it is never called."
+
+
+@pytest.mark.parametrize(
+    ("view", "code", "message"),
+    [
+        ("x.view(-1, 3, 28, 28)", "single-batch", "a reshape to (-1, 3, 28, 28) does not fit every batch"),
+        ("x.view(-1, 4, 28, 28)", "single-batch", "a reshape to (-1, 4, 28, 28) does not fit every batch"),
+        ("x.view(-1, 1, 27, 28)", "input-shape", "a reshape to (-1, 1, 27, 28) does not fit 1,568 numbers"),
+        ("x.view(-1, 3136)", "input-shape", "a reshape to (-1, 3136) does not fit 1,568 numbers"),
+    ],
+)
+def test_a_reshape_that_splits_the_batch(view: str, code: str, message: str) -> None:
+    refusal = told("pass", f"return {view}")
+    assert (refusal.code, refusal.message) == (code, message)
+
+
 def test_a_batch_of_one_under_batch_norm() -> None:
     refusal = told("self.b = nn.BatchNorm2d(1)", "return self.b(x.mean((2, 3), keepdim=True))", batch=1)
     assert (refusal.code, refusal.message) == ("single-batch", "batch normalisation refuses a batch of one image")

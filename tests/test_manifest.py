@@ -164,6 +164,27 @@ def test_which_files_may_hold_the_model(sources: dict[str, bytes], expected: tup
     assert model_files(sources) == expected
 
 
+BLOCK = b"from torch import nn\nclass Block(nn.Module):\n    pass\n"
+WHOLE = b"from .b import Block\nclass Net(nn.Module):\n    def f(self):\n# a note\n        self.b = Block()\n"
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ({"b.py": BLOCK, "net.py": WHOLE}, ("net.py",)),
+        ({"b.py": BLOCK + b"class Loss(nn.Module):\n    pass\n", "net.py": WHOLE}, ("b.py", "net.py")),
+        ({"b.py": BLOCK, "net.py": WHOLE.replace(b"Block()", b"None")}, ("b.py", "net.py")),
+        ({"net.py": MODEL, "lit.py": b"class Lit(LightningModule):\n    net = Net()\n"}, ("lit.py",)),
+        ({"net.py": MODEL, "train.py": BLOCK + b"Net()\nclass Trainer:\n    net = Net()\n"}, ("net.py", "train.py")),
+        ({"a.py": MODEL + b"    b = Block()\n", "b.py": BLOCK + b"    n = Net()\n"}, ("a.py", "b.py")),
+        ({"base.py": MODEL, "deep.py": b"class Deep(Net):\n    pass\n"}, ("base.py", "deep.py")),
+        ({"a.py": MODEL, "b.py": MODEL + b"    n = Net\n"}, ("a.py", "b.py")),
+    ],
+)
+def test_a_file_of_parts_is_not_the_model(sources: dict[str, bytes], expected: tuple[str, ...]) -> None:
+    assert model_files(sources) == expected
+
+
 def test_paths_that_are_not_there(here: Path) -> None:
     make(here, hw__a_py=MODEL, hw__b_py=MODEL)
     write(here, "hw/c.ipynb", NOTEBOOK)

@@ -217,6 +217,17 @@ hw was not graded.
     )
 
 
+def test_without_an_option_there_is_nothing_to_type() -> None:
+    report = error_report(rules(), submission(), Obstacle("no-model", "no model", candidates=("Loss",)), {})
+    assert text(report) == "error[no-model]: no model\n\nmodel.py was not graded.\n"
+
+
+def test_an_exception_in_the_headline_is_not_repeated() -> None:
+    obstacle = Obstacle("forward", "ValueError: odd (in forward)", error="ValueError: odd")
+    report = error_report(rules(), submission(), obstacle, {})
+    assert text(report) == "error[forward]: ValueError: odd (in forward)\n\nmodel.py was not graded.\n"
+
+
 def test_related_places() -> None:
     finding = replace(LINEAR, why="", fix="", related=((Span("model.py", 7, 9, 7, 37), "made here"),))
     assert (

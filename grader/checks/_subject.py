@@ -18,6 +18,9 @@ MODES: tuple[Mode, ...] = ("eval", "train")
 class Experiments(Protocol):
     """What the trusted side can find out by running the graph with learned tensors replaced."""
 
+    def blocked(self) -> str:
+        """Return why no experiment can tell anything of this graph; '' where they can."""
+
     def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         """Tell whether the prediction changes when these nodes, by index, are replaced all at once."""
 

@@ -340,7 +340,7 @@ def finding(subject: Subject, dense: Dense) -> Finding:
     before = last_map_before(facts, step)
     why = "A matrix gives every input its own weight: the classifier learns positions and channels by heart."
     fix = f"End with a convolution to {subject.classes} channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."
-    if before is not None:
+    if before is not None and before.id != 0:
         others = [extent for axis, extent in enumerate(before.shape) if axis and axis not in before.axes]
         channels = math.prod(others)
         positions = times([before.shape[axis] for axis in before.axes])

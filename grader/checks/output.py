@@ -38,7 +38,7 @@ from grader.finding import CheckResult, Finding
 from grader.graph import Arg, Items, Ref, Symbol
 
 ID = "output"
-IMPLICIT_DIM = "softmax without dim chooses an axis by itself, and torch warns that this will go away"
+IMPLICIT_DIM = "Without dim the axis is chosen from the number of axes, and torch warns that this will go away."
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,32 +60,35 @@ def check(subject: Subject, options: Options) -> CheckResult:
 def faults(subject: Subject, facts: Facts) -> list[Finding]:
     """Return what is wrong with the prediction of one mode."""
     if facts.primary is None:
-        return [_error("the model returns no tensor", facts, fix="Return the scores from forward.")]
+        fix = "Return the scores from forward: does it end with a return statement?"
+        return [_error("the model returns no tensor", subject, facts, fix)]
     found = []
     returned = subject.graph.program(facts.mode).output
     if not isinstance(returned, Ref):
         message = f"the model returns {_container(returned)}, expected one tensor of shape (N, {subject.classes})"
-        found.append(_error(message, facts, fix="Return the scores alone."))
+        found.append(_error(message, subject, facts, "Return the scores alone."))
     shape = facts.primary.shape
     if shape != (facts.batch, subject.classes):
         shown = shape_of(shape, facts.batch)
         fix = _shape_fix(shape, facts.batch, subject.classes)
-        found.append(_error(f"the output has shape {shown}, expected (N, {subject.classes})", facts, fix=fix))
+        found.append(_error(f"the output has shape {shown}, expected (N, {subject.classes})", subject, facts, fix))
     if not facts.finite:
         message = "the output has numbers that are not finite (NaN or infinity)"
         found.append(
-            _error(message, facts, fix="Look for a division by zero, a logarithm of 0 or a root of a negative number.")
+            _error(
+                message, subject, facts, "Look for a division by zero, a logarithm of 0 or a root of a negative number."
+            )
         )
     elif not subject.experiments.follows_input(facts.mode):
         fix = "Let forward use its argument all the way to what it returns."
-        found.append(_error("the output is the same for every image", facts, fix=fix))
+        found.append(_error("the output is the same for every image", subject, facts, fix))
     return found
 
 
 def _container(returned: Arg) -> str:
     items = returned.items if isinstance(returned, Items) else ()
     if items[:1] == (Symbol("dict"),):
-        return f"a dict with {len(items) - 1} entries"
+        return "a dict"
     return f"a tuple of {len(items)}"
 
 
@@ -100,6 +103,8 @@ def shape_of(shape: tuple[int, ...], batch: int) -> str:
 
 
 def _shape_fix(shape: tuple[int, ...], batch: int, classes: int) -> str:
+    if len(shape) == 1:
+        return "Keep the images apart: flatten(1), or view(x.size(0), -1)."
     if shape and shape[0] != batch and shape[0] % batch == 0:
         return f"view(-1, {classes}) folded positions into the batch: pool the map to 1×1 first, then use flatten(1)."
     if len(shape) == 2 and shape[0] == batch:
@@ -141,8 +146,8 @@ def _is_last(facts: Facts, step: Step) -> bool:
     return False
 
 
-def _error(message: str, facts: Facts, fix: str) -> Finding:
+def _error(message: str, subject: Subject, facts: Facts, fix: str) -> Finding:
     operand = facts.primary
     last = facts.steps[operand.writers[-1]] if operand is not None and operand.writers else None
     why = "Training and grading need exactly one score for each class and image."
-    return Finding(ID, "error", message, why, fix, span_of(last))
+    return Finding(ID, "error", message, why, fix, span_of(last) or subject.graph.span)
