@@ -177,7 +177,7 @@ CAPTURES = {
         (
             "timeout",
             "the submission was still running after 60 seconds",
-            'Look for a loop in __init__ or forward that does not end, or allow more with --timeout.',
+            "Look for a loop in __init__ or forward that does not end, or allow more with --timeout.",
             "",
         ),
     ),

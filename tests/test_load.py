@@ -553,7 +553,7 @@ def test_a_configuration_is_proposed_with_its_fields(text: str, call: str) -> No
 
 
 def test_a_proposed_argument_is_harmless_in_a_shell() -> None:
-    text = HEAD + NET.replace("width=4", "mode") + "def train():\n    Net(mode=\"$(rm -rf ~)'\").train()\n"
+    text = HEAD + NET.replace("width=4", "mode") + 'def train():\n    Net(mode="$(rm -rf ~)\'").train()\n'
     assert refused(text).fix.startswith("Give them: --arg 'mode=$(rm -rf ~)'\"'\"''; or")
 
 
@@ -838,9 +838,6 @@ def test_deep_nesting_is_refused(text: str) -> None:
 def test_lines_of_a_notebook_are_told_by_cell() -> None:
     refusal = refused(notebook("x = 1", "y = 2\nreturn return"), "model.ipynb")
     assert refusal.message == "model.ipynb, cell 2, line 2, is not Python: invalid syntax"
-    built = "model = Net(9)\nmodel = model.to('cpu')"
-    refusal = refused(notebook(HEAD + NET, built), "model.ipynb", class_name="model", arguments={"width": "3"})
-    assert refusal.message == "x"
 
 
 def test_a_notebook() -> None:

@@ -147,7 +147,9 @@ def test_a_layer_that_was_never_made() -> None:
 
 @pytest.mark.parametrize("name", ["_init_", "__int__", "init", "_init__"])
 def test_a_misspelt_constructor(name: str) -> None:
-    text = f"{HEAD}class Net(nn.Module):\n  def {name}(self):\n    pass\n  def forward(self, x):\n    return self.a(x)\n"
+    text = (
+        f"{HEAD}class Net(nn.Module):\n  def {name}(self):\n    pass\n  def forward(self, x):\n    return self.a(x)\n"
+    )
     job = CaptureJob({"m.py": text.encode()}, "m.py", None, {}, (1, 28, 28), 10, 3)
     with pytest.raises(AttributeError) as caught:
         load(job).model(torch.randn(2, 1, 28, 28))
