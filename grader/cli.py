@@ -54,6 +54,11 @@ def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
+def _default_sandbox() -> str:
+    """At the keyboard a file is one's own; where nobody looks, it is anybody's."""
+    return "strict" if os.environ.get("CI", "").lower() not in ("", "0", "false", "no") else "auto"
+
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -74,6 +79,13 @@ def _submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=60.0,
             show_default=True,
             help="Seconds that the submission's code may take.",
+        ),
+        click.option(
+            "--sandbox",
+            type=click.Choice(["auto", "strict", "off"]),
+            default=_default_sandbox,
+            help="Take the best that this machine has, refuse to run below a sealed one, or use none."
+            " [default: auto; strict where CI is set]",
         ),
         click.option("--output", metavar="FILE", help="Write to a file instead of the terminal."),
     ]

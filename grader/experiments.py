@@ -238,7 +238,9 @@ class Laboratory:
                 found = prediction(self.replay.run(mode, batch, state, around, start))
         except ReplayError:
             return None
-        return found if found is not None and bool(torch.isfinite(found).all()) else None
+        if found is None or not bool(torch.isfinite(found).all()):
+            return None
+        return found if found.is_floating_point() else found.double()  # to be compared: integers have no mean
 
     def images(self, draw: int, skip: int = 0) -> Tensor:
         """Return a batch of images: real ones, as gates may open to these alone, or random ones."""

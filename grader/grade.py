@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import msgspec
 
+from grader.finding import Span
 from grader.manifest import Submission, SubmissionError, read_submission, shown_path
-from grader.protocol import CaptureJob, GradeJob, Progress, TrainRequest
-from grader.report import ACCURACY, Obstacle, Report, asked, error_report, graded_report
+from grader.protocol import SUBMISSION, CaptureJob, Device, GradeJob, Progress, TrainRequest
+from grader.report import (
+    ACCURACY,
+    UNUSED,
+    GapReport,
+    Obstacle,
+    Report,
+    SandboxReport,
+    asked,
+    error_report,
+    graded_report,
+)
 from grader.rules import Input, Rules, read_rules
 from grader.sandbox import (
     Captured,
@@ -20,12 +33,16 @@ from grader.sandbox import (
     Crashed,
     Executed,
     ExecuteOutcome,
+    Exhausted,
     Malformed,
     Refused,
+    Sandbox,
+    Standing,
     Template,
     TimedOut,
     TooLarge,
     Unexecuted,
+    Unsealed,
     capture,
     execute,
 )
@@ -50,39 +67,77 @@ def grade(
     train: bool = False,
     seed: int = SEED,
     budget: float | None = None,
-    device: str = "cpu",
+    device: Device = "cpu",
     threads: int | None = None,
     timeout: float = TIMEOUT,
+    sandbox: Sandbox = "auto",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Grade one submission, a Python file, a notebook or a folder, against a rules file, and return the report.
 
     `file` names the one in a folder that holds the model, `class_name` the class, `arguments` what its constructor
     gets. `seed` decides initial weights and training. `budget` and `timeout` are seconds: of training, and of the
-    submission's own code. `on_progress` is told where training stands. What is wrong with a submission is in the
-    report. Raises RulesError for faulty rules, SandboxError where no process can be started for the submission.
+    submission's own code. `sandbox` is 'auto' for the best confinement that this machine can give, 'strict' to run
+    nothing below a sealed one, 'off' for none. `on_progress` is told where training stands. What is wrong with a
+    submission is in the report. Raises RulesError for faulty rules, SandboxError where no process can be started.
     """
-    with Template.start() as template:  # returns at once; torch is imported while the files are read
+    settings = Settings(file, class_name, arguments or {}, train, seed, budget, device, threads, timeout)
+    with Template.start(sandbox=sandbox) as template:  # returns at once; torch is imported while the files are read
         course = rules if isinstance(rules, Rules) else read_rules(rules)
-        try:
-            submission = read_submission(path, file)
-        except SubmissionError as error:
-            return error_report(course, shown_path(path), _unread(error), template.layers())
-        job = _capture_job(submission, course.input, class_name, arguments or {}, seed)
-        captured = capture(template, job, PROBE_BATCHES, timeout)
-        if not isinstance(captured, Captured):
-            return error_report(course, submission, not_captured(captured), template.layers())
-        training = _training(course, seed, budget, threads or usable_cores(), device) if train else None
-        seconds = CHECK_SECONDS + (0 if training is None else TRAINING_SECONDS if budget is None else budget)
-        executed = execute(
-            template,
-            _grade_job(captured, course, training, train),
-            timeout=seconds,
-            on_progress=on_progress or (lambda _: None),
-        )
-        if not isinstance(executed, Executed):
-            return error_report(course, submission, not_executed(executed), template.layers())
-        return graded_report(course, submission, executed.graded, template.layers(), trained=train)
+        return grade_in(template, path, course, settings, on_progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How submissions are graded; the fields are options of `grade`."""
+
+    file: str | None = None
+    class_name: str | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    train: bool = False
+    seed: int = SEED
+    budget: float | None = None
+    device: Device = "cpu"
+    threads: int | None = None
+    timeout: float = TIMEOUT
+
+
+def grade_in(
+    template: Template,
+    path: str | os.PathLike[str],
+    course: Rules,
+    settings: Settings,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Grade one submission by processes of a template, which serves any number of them, and return the report."""
+    try:
+        submission = read_submission(path, settings.file)
+    except SubmissionError as error:
+        return error_report(course, shown_path(path), _unread(error))
+    captured = capture(template, _capture_job(submission, course.input, settings), PROBE_BATCHES, settings.timeout)
+    if not isinstance(captured, Captured):
+        return error_report(course, submission, not_captured(captured), confinement(template))
+    training = _training(course, settings)
+    executed = execute(
+        template,
+        _grade_job(captured, course, training, settings.train),
+        timeout=CHECK_SECONDS + (0 if training is None else training.budget or TRAINING_SECONDS),
+        on_progress=on_progress or (lambda _: None),
+        threads=1 if training is None else training.threads,
+        device="cpu" if training is None else training.device,
+    )
+    if not isinstance(executed, Executed):
+        return error_report(course, submission, not_executed(executed), confinement(template))
+    return graded_report(course, submission, executed.graded, confinement(template), trained=settings.train)
+
+
+def confinement(template: Template) -> SandboxReport:
+    """Return what kept the submission apart from the machine, as the report tells it."""
+    standing = template.standing
+    if standing is None:
+        return UNUSED
+    gaps = tuple(GapReport(gap.what, gap.reason, gap.fix) for gap in standing.gaps)
+    return SandboxReport(standing.level, standing.layers, gaps)
 
 
 def usable_cores() -> int:
@@ -92,21 +147,26 @@ def usable_cores() -> int:
     return min(cores, THREADS_CAP)
 
 
-def _capture_job(
-    submission: Submission, images: Input, class_name: str | None, arguments: Mapping[str, str], seed: int
-) -> CaptureJob:
+def _capture_job(submission: Submission, images: Input, settings: Settings) -> CaptureJob:
     return CaptureJob(
-        submission.files, submission.entry, class_name, dict(arguments), images.shape, images.classes, seed
+        submission.files,
+        submission.entry,
+        settings.class_name,
+        dict(settings.arguments),
+        images.shape,
+        images.classes,
+        settings.seed,
     )
 
 
-def _training(course: Rules, seed: int, budget: float | None, threads: int, device: str) -> TrainRequest | None:
-    """Return the training that the accuracy rule asks for, None where there is no such rule."""
+def _training(course: Rules, settings: Settings) -> TrainRequest | None:
+    """Return the training that the accuracy rule asks for, None where there is no such rule or none is wanted."""
     uses = [use for rule in course.rules for use in rule.checks if use.check == ACCURACY]
-    if not uses:
+    if not settings.train or not uses:
         return None
     options = uses[0].options
-    return TrainRequest(options["target"], options["recipe"], seed, budget, threads, device)
+    threads = settings.threads or usable_cores()
+    return TrainRequest(options["target"], options["recipe"], settings.seed, settings.budget, threads, settings.device)
 
 
 def _grade_job(captured: Captured, course: Rules, training: TrainRequest | None, train: bool) -> bytes:
@@ -133,12 +193,23 @@ def not_captured(outcome: CaptureOutcome) -> Obstacle:
     """Return why the submission's processes gave no graph."""
     if isinstance(outcome, Refused):
         return Obstacle.of(outcome.refusal)
+    if isinstance(outcome, Unsealed):
+        return unsealed(outcome.standing)
+    if isinstance(outcome, Exhausted):
+        return Obstacle(
+            "limit",
+            f"the submission's process was ended by the system, most likely for the {outcome.resource} that it took",
+            why="A worker's memory and processor time are limited, and what it takes beyond is refused.",
+            fix="Look for tensors, lists or loops in __init__ or forward that are far larger than the task needs.",
+            error=outcome.stderr,
+        )
     if isinstance(outcome, TimedOut):
         return Obstacle(
             "timeout",
             f"the submission was still running after {outcome.seconds:g} seconds",
             why="Loading a model and running it on a few images takes a second or two.",
             fix="Look for a loop in __init__ or forward that does not end, or allow more with --timeout.",
+            span=_crash_site(outcome.stderr),
         )
     if isinstance(outcome, TooLarge):
         return Obstacle(
@@ -160,12 +231,48 @@ def not_captured(outcome: CaptureOutcome) -> Obstacle:
         f"the submission's process ended before it had answered ({outcome.status})",
         why="Its code ended the process while it was loaded or run: an exit, a crash in native code, too much memory.",
         fix="Remove calls that exit, and try the model by itself on a batch of images.",
-        error=outcome.stderr,
+        error=_FRAMES_OF_OURS.sub("", outcome.stderr),
+        span=_crash_site(outcome.stderr),
+    )
+
+
+_CRASH_SITE = re.compile(rf'^  File "{re.escape(SUBMISSION)}(.+)", line (\d+)', re.MULTILINE)
+# What faulthandler tells beside the student's own lines helps nobody here.
+_FRAMES_OF_OURS = re.compile(rf'^(  File "(?!{re.escape(SUBMISSION)}).*|Extension modules: .*)\n?', re.MULTILINE)
+
+
+def _crash_site(stderr: str) -> Span | None:
+    """Return the innermost line of the submission in the last words of a process that crashed in native code."""
+    site = _CRASH_SITE.search(stderr)
+    return Span(site[1], int(site[2][:9])) if site else None
+
+
+_HAS = {"partial": "gives a part of it", "none": "gives none"}
+
+
+def unsealed(standing: Standing) -> Obstacle:
+    """Return why a submission was not run on this machine; its first gap is told in full."""
+    gap = standing.gaps[0]
+    return Obstacle(
+        "sandbox",
+        f"not run: the sandbox must be sealed, and this machine {_HAS[standing.level]}",
+        why=" ".join(f"A submission's process: {gap.what}; {gap.reason}." for gap in standing.gaps),
+        fix=f"{gap.fix} On files that you trust, --sandbox=auto takes what there is.",
     )
 
 
 def not_executed(outcome: ExecuteOutcome) -> Obstacle:
     """Return why the captured graph could not be graded."""
+    if isinstance(outcome, Unsealed):
+        return unsealed(outcome.standing)
+    if isinstance(outcome, Exhausted):
+        return Obstacle(
+            "limit",
+            f"the grading process was ended by the system, most likely for the {outcome.resource} that it took",
+            why="The model is larger than those that this grader is made for.",
+            fix="Use smaller layers, or a smaller batch size in the recipe of the rules.",
+            error=outcome.stderr,
+        )
     if isinstance(outcome, Unexecuted):
         found = outcome.ungradable
         return Obstacle("capture", found.message, found.why, found.fix, span=found.span)

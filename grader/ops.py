@@ -128,6 +128,7 @@ SHAPE_ONLY = frozenset(
 
 ACTS_AT_RANDOM = ("rrelu", "gumbel_softmax", "multi_head_attention_forward", "scaled_dot_product_attention")
 
+MAX_AXES = 64  # of a tensor: torch makes more, but does not compute on them
 DTYPES = "float16 bfloat16 float32 float64 uint8 int8 int16 int32 int64 bool".split()  # what the replay computes in
 
 SYMBOLS: dict[str, Any] = {

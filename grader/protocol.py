@@ -13,6 +13,9 @@ import msgspec
 
 from grader.finding import CheckResult, Span
 
+Device = Literal["cpu", "cuda"]
+
+SUBMISSION = "<submission>/"  # how the names of submitted files begin where they are code
 GRAPH_CAP = 64 * 1024 * 1024  # bytes of one answer of the worker
 REFUSAL_CAP = 1024 * 1024
 
@@ -108,7 +111,7 @@ class TrainRequest(msgspec.Struct, frozen=True):
     seed: int
     budget: float | None
     threads: int
-    device: str = "cpu"
+    device: Device = "cpu"
 
 
 class GradeJob(msgspec.Struct, frozen=True):

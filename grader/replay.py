@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from grader import cost, ops
 from grader.facts import Facts, Operand, Step
-from grader.graph import Arg, Graph, Items, Mode, Node, Ref, Size, Slice, Symbol, read_ids, refs
+from grader.graph import Arg, Graph, Items, Mode, Node, Ref, Size, Slice, Symbol, read_ids
 from grader.layout import mixes_positions, output_axes
 
 Values = dict[int, Tensor]
@@ -251,6 +251,8 @@ class _Observer:
         given = {operand.id for operand in operands}
         if any(tensor.device.type != "cpu" or tensor.dtype not in KNOWN_TYPES for tensor in found):
             raise ReplayError(f"{op.short} makes numbers of a type that is not supported", self.mode, index)
+        if any(len(shape) > ops.MAX_AXES for shape in shapes):
+            raise ReplayError(f"{op.short} makes a tensor of more than {ops.MAX_AXES} axes", self.mode, index)
         for key, tensor, shape, where in zip(node.outputs, found, shapes, axes, strict=False):
             if key in given:
                 if tensor is not self.values[key]:
@@ -280,10 +282,18 @@ class _Observer:
         )
 
     def facts(self, found: list[Tensor]) -> Facts:
-        ids = list(refs(self.result))
-        returned = tuple(self.operand(key, tensor) for key, tensor in zip(ids, found, strict=True))
+        returned = tuple(self.operand(key, tensor) for key, tensor in zip(_returned(self.result), found, strict=True))
         finite = all(bool(torch.isfinite(tensor).all()) for tensor in found[:1])
         return Facts(self.mode, self.batch, tuple(self.steps), returned, finite)
+
+
+def _returned(output: Arg) -> Iterator[int]:
+    """Yield the ids of the tensors that `tensors_in` finds in an output: those that bound a slice are not returned."""
+    if isinstance(output, Items):
+        for item in output.items:
+            yield from _returned(item)
+    elif isinstance(output, Ref):
+        yield output.id
 
 
 def _memory(tensor: Tensor) -> int:

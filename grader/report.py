@@ -141,10 +141,29 @@ class ModelReport(msgspec.Struct, frozen=True, rename={"class_name": "class"}):
     layers: tuple[Layer, ...]
 
 
-class SandboxReport(msgspec.Struct, frozen=True):
-    """What kept the submission apart from the machine: layer → its state, in words."""
+class GapReport(msgspec.Struct, frozen=True):
+    """Something that the submission's processes could have done and should not: what, why, and how to prevent it."""
 
+    what: str
+    reason: str
+    fix: str
+
+
+class SandboxReport(msgspec.Struct, frozen=True):
+    """What kept the submission apart from the machine.
+
+    `level` is 'sealed' where neither files nor system calls were within its reach, 'partial' where only one of them was
+    kept from it, 'none' where neither was; null where nothing of the submission was run. `layers` tells each layer's
+    state in words, `gaps` what keeps the level from being the next one.
+    """
+
+    level: Literal["sealed", "partial", "none"] | None
     layers: dict[str, str]
+    gaps: tuple[GapReport, ...] = ()
+
+
+UNUSED = SandboxReport(None, {})
+MISSING = "not in force"  # how the words of a layer begin that the machine could not give
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -186,7 +205,7 @@ class Obstacle:
 
 
 def graded_report(
-    rules: Rules, submission: Submission, graded: Graded, sandbox: Mapping[str, str], *, trained: bool
+    rules: Rules, submission: Submission, graded: Graded, sandbox: SandboxReport, *, trained: bool
 ) -> Report:
     """Return the report on a submission whose checks were made; their results stand in the order of `asked`."""
     sources = Sources(submission.files)
@@ -207,14 +226,16 @@ def graded_report(
         error=None,
         model=ModelReport(_clip(graded.loaded.class_name), graded.parameters, graded.layers),
         training=graded.training,
-        sandbox=SandboxReport(dict(sandbox)),
+        sandbox=sandbox,
         notes=tuple(notes),
         score=sum(row.points for row in rows),
         max_score=sum(row.max_points for row in rows if row.status in ("pass", "fail")),
     )
 
 
-def error_report(rules: Rules, submission: Submission | str, obstacle: Obstacle, sandbox: Mapping[str, str]) -> Report:
+def error_report(
+    rules: Rules, submission: Submission | str, obstacle: Obstacle, sandbox: SandboxReport = UNUSED
+) -> Report:
     """Return the report on a submission that could not be graded, or, as its path alone, not even be read."""
     sources = Sources({} if isinstance(submission, str) else submission.files)
     rows = tuple(
@@ -241,7 +262,7 @@ def error_report(rules: Rules, submission: Submission | str, obstacle: Obstacle,
         error=_error_report(obstacle, sources),
         model=None,
         training=None,
-        sandbox=SandboxReport(dict(sandbox)),
+        sandbox=sandbox,
         notes=(),
         score=0,
         max_score=0,

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from grader import ops
+from grader.finding import Span
 from grader.graph import Arg, Graph, Items, Mode, Node, Size, Slice, Symbol, read_ids, refs
 from grader.protocol import Loaded
 
@@ -29,6 +30,7 @@ MAX_NUMBERS = 1 << 24  # over all tensors: sixteen million
 MAX_DEPTH = 32  # of nested arguments
 MAX_INTEGER = 1 << 53
 MAX_SCALE = 1 << 31  # of a size that follows the batch
+MAX_PLACE = 1 << 31  # a line or a column
 KNOWN_TYPES = frozenset(ops.SYMBOLS[name] for name in ops.DTYPES)
 DEVICE = re.compile(r"(cpu|cuda|meta|mps|xpu|hpu|ipu|mtia|vulkan|privateuseone|lazy)(:\d+)?")
 
@@ -95,11 +97,28 @@ def decode(data: bytes) -> tuple[Graph, dict[int, Tensor], Loaded]:
             raise WireError("a tensor has no proper id")
         if tensor.dtype not in KNOWN_TYPES:
             raise WireError(f"tensor {name} has a type that is not supported")
+        if tensor.dim() > ops.MAX_AXES:
+            raise WireError(f"tensor {name} has more than {ops.MAX_AXES} axes")
         tensors[int(name)] = tensor
+    if not all(map(_is_place, _spans(message))):
+        raise WireError("a place is out of range")
     _check_tensors(message.graph, tensors)
     for mode in ("eval", "train"):
         _check_program(message.graph, mode, set(tensors))
     return message.graph, tensors, message.loaded
+
+
+def _spans(message: Message) -> Iterator[Span | None]:
+    graph, loaded = message.graph, message.loaded
+    yield from (graph.span, *graph.custom_gradient, loaded.span, *loaded.skipped)
+    yield from (module.span for module in graph.modules)
+    yield from (node.span for node in (*graph.eval.nodes, *graph.train.nodes))
+
+
+def _is_place(span: Span | None) -> bool:
+    return span is None or all(
+        0 <= number <= MAX_PLACE for number in (span.line, span.column, span.end_line, span.end_column)
+    )
 
 
 def _check_tensors(graph: Graph, tensors: Mapping[int, Tensor]) -> None:

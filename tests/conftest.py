@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+os.environ.pop("CI", None)  # tests ask for what a user's terminal would give, wherever they run
 
 
 @pytest.fixture(autouse=True)

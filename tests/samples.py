@@ -7,7 +7,14 @@ from typing import Any
 from grader.finding import CheckResult, Finding, Level, Span, Status
 from grader.manifest import Submission
 from grader.protocol import Graded, Loaded, TrainingReport
+from grader.report import GapReport, SandboxReport
 from grader.rules import CheckUse, Input, Mark, Rule, Rules
+
+SANDBOX = SandboxReport(
+    "partial",
+    {"landlock": "not in force: the kernel has no Landlock", "seccomp": "a filter that allows 84 system calls"},
+    (GapReport("it could read a file", "the kernel has no Landlock", "Use Linux 5.13 or newer."),),
+)
 
 SOURCE = b"""\
 import torch.nn as nn

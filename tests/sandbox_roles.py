@@ -123,17 +123,17 @@ def raise_exit(channel: Channel, job: Job) -> None:
 
 
 def fall_silent(channel: Channel, job: Job) -> None:
-    channel._connection.close()
+    os.close(channel.descriptor)
     time.sleep(HANG)
 
 
 def partial(channel: Channel, job: Job) -> None:
-    channel._connection.sendall(struct.pack("<Q", 100) + b"G only this")
+    os.write(channel.descriptor, struct.pack("<Q", 100) + b"G only this")
     os._exit(0)
 
 
 def boast(channel: Channel, job: Job) -> None:
-    channel._connection.sendall(struct.pack("<Q", 2**63))
+    os.write(channel.descriptor, struct.pack("<Q", 2**63))
     time.sleep(HANG)
 
 

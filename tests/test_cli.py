@@ -15,7 +15,7 @@ from samples import LINEAR, graded, result, rule, rules, submission
 
 from grader import cli
 from grader.protocol import Progress
-from grader.report import Obstacle, Report, error_report, graded_report
+from grader.report import UNUSED, Obstacle, Report, error_report, graded_report
 from grader.sandbox import SandboxError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,16 +24,16 @@ USAGE = "Usage: s5-grade [OPTIONS] PATH"
 
 
 def passing() -> Report:
-    return graded_report(rules(rule("a", "linear")), submission(), graded(result("linear")), {}, trained=False)
+    return graded_report(rules(rule("a", "linear")), submission(), graded(result("linear")), UNUSED, trained=False)
 
 
 def failing() -> Report:
     results = graded(result("linear", "fail", LINEAR.message, LINEAR))
-    return graded_report(rules(rule("a", "linear")), submission(), results, {}, trained=False)
+    return graded_report(rules(rule("a", "linear")), submission(), results, UNUSED, trained=False)
 
 
 def ungraded(code: str = "syntax") -> Report:
-    return error_report(rules(), submission(), Obstacle(code, "what happened"), {})
+    return error_report(rules(), submission(), Obstacle(code, "what happened"))
 
 
 class Grader:
@@ -102,7 +102,7 @@ def test_options_reach_the_grader(here: Path, monkeypatch: Any, capsys: Any) -> 
     played = grading(monkeypatch, passing())
     line = (
         "--rules r.yaml --file b.py --class Net --arg a=1 --arg b=x=y --train --seed 7 --budget 60 --device cuda "
-        "--threads 3 --timeout 5 folder"
+        "--sandbox strict --threads 3 --timeout 5 folder"
     )
     assert called(capsys, *line.split())[0] == 0
     assert called(capsys, "model.py")[0] == 0
@@ -122,13 +122,33 @@ def test_options_reach_the_grader(here: Path, monkeypatch: Any, capsys: Any) -> 
                 "device": "cuda",
                 "threads": 3,
                 "timeout": 5.0,
+                "sandbox": "strict",
             },
         ),
         (
             (),
-            {"path": "model.py", **default, "budget": None, "device": "cpu", "threads": None, "timeout": 60.0},
+            {
+                "path": "model.py",
+                **default,
+                "budget": None,
+                "device": "cpu",
+                "threads": None,
+                "timeout": 60.0,
+                "sandbox": "auto",
+            },
         ),
     ]
+
+
+@pytest.mark.parametrize(("value", "level"), [("true", "strict"), ("1", "strict"), ("false", "auto"), ("", "auto")])
+def test_where_nobody_looks_the_sandbox_must_be_sealed(
+    here: Path, monkeypatch: Any, capsys: Any, value: str, level: str
+) -> None:
+    played = grading(monkeypatch, passing())
+    monkeypatch.setenv("CI", value)
+    called(capsys, "model.py")
+    called(capsys, "model.py", "--sandbox", "off")
+    assert [options["sandbox"] for _, options in played.calls] == [level, "off"]
 
 
 WRONG = {

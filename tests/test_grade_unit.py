@@ -13,16 +13,21 @@ from samples import result
 import grader
 from grader.finding import Span
 from grader.protocol import Graded, GradeJob, Loaded, Probe, Progress, Refusal, TrainRequest, Ungradable
+from grader.report import GapReport, SandboxReport
 from grader.rules import RulesError, read_rules
 from grader.sandbox import (
     Captured,
     Crashed,
     Executed,
+    Exhausted,
+    Gap,
     Malformed,
     Refused,
+    Standing,
     TimedOut,
     TooLarge,
     Unexecuted,
+    Unsealed,
 )
 
 MODEL = "class Net(nn.Module):\n    pass\n"
@@ -37,6 +42,10 @@ class Processes:
         self.outcomes = {"capture": capture, "execute": execute}
         self.asked: dict[str, Any] = {}
         self.closed = False
+        self.sandbox = ""
+        self.standing = Standing(
+            "partial", {"seccomp": "a filter"}, (Gap("it could read a file", "no Landlock", "Update."),)
+        )
 
     def __enter__(self) -> Processes:
         return self
@@ -44,17 +53,16 @@ class Processes:
     def __exit__(self, *exception: object) -> None:
         self.closed = True
 
-    def layers(self) -> dict[str, str]:
-        return {"network": "open"}
-
-    def start(self) -> Processes:
+    def start(self, *, sandbox: str) -> Processes:
+        self.sandbox = sandbox
         return self
 
     def capture(self, template: Any, job: Any, batches: Any, timeout: float) -> Any:
         self.asked["capture"] = (job, batches, timeout)
         return self.outcomes["capture"]
 
-    def execute(self, template: Any, job: bytes, *, timeout: float, on_progress: Any) -> Any:
+    def execute(self, template: Any, job: bytes, *, timeout: float, on_progress: Any, threads: int, device: str) -> Any:
+        self.asked["limits"] = (threads, device)
         self.asked["execute"] = (msgspec.msgpack.decode(job, type=GradeJob), timeout)
         on_progress(Progress(1, 1, 1, 1, 0.5, 0.1))
         if self.outcomes["execute"] is not None:
@@ -113,13 +121,11 @@ def test_what_the_processes_are_asked(here: Path, monkeypatch: pytest.MonkeyPatc
         "output",
     ]
     assert (graded.checks[0].options, graded.train, seconds) == ({"below": 20000}, None, 300)
-    assert (report.verdict, report.score, report.max_score, report.sandbox.layers) == (
-        "pass",
-        80,
-        80,
-        {"network": "open"},
+    assert (report.verdict, report.score, report.max_score) == ("pass", 80, 80)
+    assert report.sandbox == SandboxReport(
+        "partial", {"seccomp": "a filter"}, (GapReport("it could read a file", "no Landlock", "Update."),)
     )
-    assert (len(seen), played.closed) == (1, True)
+    assert (len(seen), played.closed, played.sandbox, played.asked["limits"]) == (1, True, "auto", (1, "cpu"))
 
 
 def test_training_is_asked_for_with_the_recipe_of_the_rules(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +136,7 @@ def test_training_is_asked_for_with_the_recipe_of_the_rules(here: Path, monkeypa
     recipe = msgspec.msgpack.decode(msgspec.msgpack.encode(options["recipe"]))
     assert job.train == TrainRequest(99.0, recipe, 5, 60, 3, "cuda")
     assert "accuracy" in [request.check for request in job.checks]
-    assert seconds == 360
+    assert (seconds, played.asked["limits"]) == (360, (3, "cuda"))
 
 
 def test_training_without_an_accuracy_rule(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +205,24 @@ CAPTURES = {
             "",
         ),
     ),
+    "unsealed": (
+        Unsealed(Standing("partial", {}, (Gap("it could read a file", "no Landlock", "Update."),))),
+        (
+            "sandbox",
+            "not run: the sandbox must be sealed, and this machine gives a part of it",
+            "Update. On files that you trust, --sandbox=auto takes what there is.",
+            "",
+        ),
+    ),
+    "out of memory": (
+        Exhausted("memory", "last words"),
+        (
+            "limit",
+            "the submission's process was ended by the system, most likely for the memory that it took",
+            "Look for tensors, lists or loops in __init__ or forward that are far larger than the task needs.",
+            "last words",
+        ),
+    ),
     "crashed": (
         Crashed("signal 11 (SIGSEGV)", "last words"),
         (
@@ -220,6 +244,24 @@ EXECUTIONS = {
             "timeout",
             "grading was not finished after 300 seconds",
             "Try again; for training, give a --budget in seconds.",
+            "",
+        ),
+    ),
+    "unsealed": (
+        Unsealed(Standing("none", {}, (Gap("it could fork", "no seccomp", "Update."),))),
+        (
+            "sandbox",
+            "not run: the sandbox must be sealed, and this machine gives none",
+            "Update. On files that you trust, --sandbox=auto takes what there is.",
+            "",
+        ),
+    ),
+    "out of processor time": (
+        Exhausted("processor time", ""),
+        (
+            "limit",
+            "the grading process was ended by the system, most likely for the processor time that it took",
+            "Use smaller layers, or a smaller batch size in the recipe of the rules.",
             "",
         ),
     ),

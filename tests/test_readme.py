@@ -30,7 +30,12 @@ def test_output_is_real(command: str, output: str) -> None:
         text=True,
         check=False,
     )
-    assert (done.stdout, done.stderr) == (output, "")
+    assert (without_sandbox(done.stdout), done.stderr) == (without_sandbox(output), "")
+
+
+def without_sandbox(text: str) -> str:
+    """What the sandbox could be made of is a matter of the machine."""
+    return re.sub(r"^sandbox: .*\n(  (why|fix): .*\n( {7}.*\n)*)*", "sandbox\n", text, flags=re.MULTILINE)
 
 
 def test_readme_shows_a_failing_model_and_the_layer_table() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from samples import LINEAR, SOURCE, graded, result, rule, rules, submission, training
+from samples import LINEAR, SANDBOX, SOURCE, graded, result, rule, rules, submission, training
 
 from grader.checks import Check
 from grader.finding import Finding, Span
@@ -21,7 +21,7 @@ from grader.render.escape import expanded, visible
 from grader.render.excerpt import wrapped
 from grader.render.page import page, table
 from grader.render.progress import progress_on
-from grader.report import Obstacle, Report, error_report, graded_report
+from grader.report import UNUSED, Obstacle, Report, error_report, graded_report
 
 ESCAPE = "\x1b"
 
@@ -37,7 +37,7 @@ def failing(finding: Finding = LINEAR, source: bytes = SOURCE, **where: Any) -> 
         result("linear", "fail", finding.message, finding),
         result("parameters", "pass", "8,932 parameters, limit is 20,000"),
     )
-    return graded_report(course, submission(source, **where), graded(*results), {}, trained=False)
+    return graded_report(course, submission(source, **where), graded(*results), UNUSED, trained=False)
 
 
 def text(report: Report, width: int = 100, form: str = "terminal") -> str:
@@ -120,7 +120,7 @@ def test_a_passing_report_with_training() -> None:
     course = rules(rule("dropout", "dropout"), rule("accuracy", "accuracy"))
     results = (result("dropout", "pass", "8 live dropouts"), result("accuracy", "pass", "99.21 %, target is 99.00 %"))
     answer = graded(*results, training=training(notes=("a note of training",)), stand_ins=("cv2", "tqdm"))
-    report = graded_report(course, submission(), answer, {}, trained=True)
+    report = graded_report(course, submission(), answer, UNUSED, trained=True)
     assert (
         text(report)
         == """\
@@ -151,7 +151,7 @@ def test_other_outcomes() -> None:
         result("linear", "fail", "no linear layer", bare),
         result("accuracy", "error", "could not be confirmed: the budget of 5 s ended"),
     )
-    report = graded_report(course, submission(), graded(*results), {}, trained=True)
+    report = graded_report(course, submission(), graded(*results), UNUSED, trained=True)
     assert (
         text(msgspec.structs.replace(report, notes=()))
         == """\
@@ -181,7 +181,7 @@ def test_an_ungraded_report() -> None:
         "RuntimeError: mat1 and mat2\n  shapes differ",
         frames=frames,
     )
-    report = error_report(rules(rule("a", "linear")), submission(folder="hw"), obstacle, {})
+    report = error_report(rules(rule("a", "linear")), submission(folder="hw"), obstacle)
     assert (
         text(report)
         == """\
@@ -206,7 +206,7 @@ hw/model.py was not graded.
 def test_candidates_are_shown_as_they_are_typed() -> None:
     obstacle = Obstacle("ambiguous", "2 models", candidates=("Net", "My Net"), option="--class")
     assert (
-        text(error_report(rules(), "hw", obstacle, {}))
+        text(error_report(rules(), "hw", obstacle))
         == """\
 error[ambiguous]: 2 models
   try: --class Net
@@ -218,13 +218,13 @@ hw was not graded.
 
 
 def test_without_an_option_there_is_nothing_to_type() -> None:
-    report = error_report(rules(), submission(), Obstacle("no-model", "no model", candidates=("Loss",)), {})
+    report = error_report(rules(), submission(), Obstacle("no-model", "no model", candidates=("Loss",)))
     assert text(report) == "error[no-model]: no model\n\nmodel.py was not graded.\n"
 
 
 def test_an_exception_in_the_headline_is_not_repeated() -> None:
     obstacle = Obstacle("forward", "ValueError: odd (in forward)", error="ValueError: odd")
-    report = error_report(rules(), submission(), obstacle, {})
+    report = error_report(rules(), submission(), obstacle)
     assert text(report) == "error[forward]: ValueError: odd (in forward)\n\nmodel.py was not graded.\n"
 
 
@@ -317,7 +317,7 @@ def hostile() -> Report:
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_nothing_of_a_submission_acts_on_a_terminal(form: str) -> None:
     obstacle = Obstacle("load", HOSTILE, HOSTILE, HOSTILE, HOSTILE, candidates=(HOSTILE,), option="--class")
-    for report in (hostile(), error_report(rules(), HOSTILE, obstacle, {})):
+    for report in (hostile(), error_report(rules(), HOSTILE, obstacle)):
         shown = text(report, form=form)
         assert [character for character in shown if not character.isprintable() and character != "\n"] == []
 
@@ -339,15 +339,15 @@ def test_concise() -> None:
     assert text(failing(folder="hw"), form="concise") == (
         "hw/model.py:10:16: error[gap-no-linear] a linear layer makes the prediction\n"
     )
-    passing = graded_report(rules(rule("a", "linear")), submission(), graded(result("linear")), {}, trained=False)
+    passing = graded_report(rules(rule("a", "linear")), submission(), graded(result("linear")), UNUSED, trained=False)
     assert text(passing, form="concise") == ""
     obstacle = Obstacle("syntax", "not Python", span=Span("model.py", 3, 7))
     assert (
-        text(error_report(rules(), submission(), obstacle, {}), form="concise")
+        text(error_report(rules(), submission(), obstacle), form="concise")
         == "model.py:3:7: error[syntax] not Python\n"
     )
     obstacle = Obstacle("missing", "there is no file 'a\n.py'")
-    assert text(error_report(rules(), "a\n.py", obstacle, {}), form="concise") == (
+    assert text(error_report(rules(), "a\n.py", obstacle), form="concise") == (
         "a\\x0a.py: error[missing] there is no file 'a\\x0a.py'\n"
     )
 
@@ -355,7 +355,7 @@ def test_concise() -> None:
 def test_concise_without_findings() -> None:
     course = rules(rule("a", "linear", level="warning"), rule("b", "dropout"), rule("c", "parameters"))
     results = (result("linear", "fail", "one"), result("dropout", "error", "two"), result("parameters"))
-    report = graded_report(course, submission(), graded(*results), {}, trained=False)
+    report = graded_report(course, submission(), graded(*results), UNUSED, trained=False)
     assert text(report, form="concise") == "model.py: warning[a] one\nmodel.py: undecided[b] two\n"
 
 
@@ -365,7 +365,7 @@ def test_json() -> None:
         rules(rule("accuracy", "accuracy")),
         submission(),
         graded(result("accuracy"), training=training(curve=(row,))),
-        {"network": "open"},
+        SANDBOX,
         trained=True,
     )
     document = json.loads(text(report, form="json"))
@@ -375,7 +375,20 @@ def test_json() -> None:
     ]  # fmt: skip
     assert (document["schema"], document["verdict"], document["score"], document["max_score"]) == (1, "pass", 20, 20)
     assert document["training"]["curve"][0]["loss"] is None
-    assert document["sandbox"] == {"layers": {"network": "open"}}
+    assert document["sandbox"] == {
+        "level": "partial",
+        "layers": {
+            "landlock": "not in force: the kernel has no Landlock",
+            "seccomp": "a filter that allows 84 system calls",
+        },
+        "gaps": [
+            {
+                "what": "it could read a file",
+                "reason": "the kernel has no Landlock",
+                "fix": "Use Linux 5.13 or newer.",
+            }
+        ],
+    }
 
 
 def test_json_says_the_same_with_escapes() -> None:
@@ -394,7 +407,7 @@ def test_the_layer_table() -> None:
         layer("sum", "", ()),
     )
     answer = msgspec.structs.replace(graded(result("linear")), layers=layers, parameters=36)
-    report = graded_report(rules(rule("a", "linear")), submission(), answer, {}, trained=False)
+    report = graded_report(rules(rule("a", "linear")), submission(), answer, UNUSED, trained=False)
     assert (
         text(report, form="layers")
         == """\
@@ -408,12 +421,12 @@ total                               36  24,336
 """
     )
     narrow = msgspec.structs.replace(answer, layers=(layer("conv2d", "a.very.long.path.of.modules", (4, 26, 26), 36),))
-    report = graded_report(rules(rule("a", "linear")), submission(), narrow, {}, trained=False)
+    report = graded_report(rules(rule("a", "linear")), submission(), narrow, UNUSED, trained=False)
     assert text(report, 44, "layers").split("\n")[2] == "conv2d    a.very.…  4×26×26          36"
 
 
 def test_layers_of_what_was_not_graded() -> None:
-    report = error_report(rules(), "a.py", Obstacle("missing", "there is no file 'a.py'"), {})
+    report = error_report(rules(), "a.py", Obstacle("missing", "there is no file 'a.py'"))
     assert text(report, form="layers") == text(report)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from samples import LINEAR, SOURCE, graded, result, rule, rules, submission, training
+from samples import LINEAR, SANDBOX, SOURCE, graded, result, rule, rules, submission, training
 
 from grader.finding import Finding, Span
 from grader.manifest import Submission
@@ -15,6 +15,7 @@ from grader.protocol import CheckRequest, Frame, Refusal
 from grader.report import (
     LIST_CAP,
     TEXT_CAP,
+    UNUSED,
     ErrorReport,
     FindingReport,
     Obstacle,
@@ -35,7 +36,7 @@ LINE = "        return self.fc(x.flatten(1))"
 
 
 def rows(*results: Any, of: Any, **options: Any) -> Report:
-    return graded_report(rules(*of), submission(), graded(*results, **options), {}, trained=True)
+    return graded_report(rules(*of), submission(), graded(*results, **options), UNUSED, trained=True)
 
 
 def test_a_whole_rule() -> None:
@@ -68,7 +69,7 @@ def test_what_is_said_of_submission_and_model() -> None:
         rules(rule("dropout", "dropout")),
         submission(folder="hw"),
         graded(result("dropout"), stand_ins=("cv2",), notes=("a note",)),
-        {"network": "open"},
+        SANDBOX,
         trained=False,
     )
     digest = submission().sha256
@@ -77,7 +78,7 @@ def test_what_is_said_of_submission_and_model() -> None:
     assert (report.model.class_name, report.model.parameters, report.model.layers) == ("Net", 8932, ())
     assert (report.schema, report.title, report.rules_file) == (1, "Session 5", "rules.yaml")
     assert (report.error, report.training, report.notes) == (None, None, ("a note",))
-    assert report.sandbox.layers == {"network": "open"}
+    assert report.sandbox == SANDBOX
     document = msgspec.to_builtins(report)
     assert (document["model"]["class"], document["submission"]["class"]) == ("Net", "Net")
 
@@ -205,7 +206,7 @@ def test_results_of_other_checks_are_refused() -> None:
 
 def test_without_training_accuracy_is_skipped() -> None:
     course = rules(rule("a", "accuracy"), rule("b", "linear"))
-    report = graded_report(course, submission(), graded(result("linear")), {}, trained=False)
+    report = graded_report(course, submission(), graded(result("linear")), UNUSED, trained=False)
     assert [(row.id, row.status, row.message) for row in report.rules] == [
         ("a", "skipped", "not trained (add --train)"),
         ("b", "pass", "linear is pass"),
@@ -239,7 +240,7 @@ def test_output_is_shown_when_it_has_something_to_say() -> None:
     for status, findings in (("pass", ()), ("pass", (warning,)), ("fail", ()), ("error", ())):
         results = (result("linear"), result("output", status, "", *findings))  # type: ignore[arg-type]
         answer = msgspec.structs.replace(graded(), results=results)
-        report = graded_report(course, submission(), answer, {}, trained=False)
+        report = graded_report(course, submission(), answer, UNUSED, trained=False)
         found[status, len(findings)] = (
             [row.id for row in report.rules],
             report.verdict,
@@ -322,7 +323,7 @@ def test_an_ungraded_submission() -> None:
         stand_ins=("cv2",),
     )
     course = rules(rule("a", "dropout"), rule("b", "linear", "accuracy"))
-    report = error_report(course, submission(), Obstacle.of(refusal), {"network": "open"})
+    report = error_report(course, submission(), Obstacle.of(refusal), SANDBOX)
     seven = Place("model.py", 7, source=("        self.fc = nn.Linear(784, 10)",))
     assert report.error == ErrorReport(
         "ambiguous",
@@ -345,13 +346,13 @@ def test_an_ungraded_submission() -> None:
 
 def test_an_error_points_at_the_innermost_frame() -> None:
     frames = (Frame(Span("model.py", 9), "<module>"), Frame(Span("model.py", 7), "__init__"))
-    report = error_report(rules(), submission(), Obstacle("load", "x", frames=frames), {})
+    report = error_report(rules(), submission(), Obstacle("load", "x", frames=frames))
     assert report.error is not None and report.error.span is not None
     assert report.error.span.line == 7
 
 
 def test_a_submission_that_could_not_be_read() -> None:
-    report = error_report(rules(), "gone.py", Obstacle("missing", "there is no file 'gone.py'"), {})
+    report = error_report(rules(), "gone.py", Obstacle("missing", "there is no file 'gone.py'"))
     assert report.submission == SubmissionReport("gone.py")
 
 
@@ -360,7 +361,7 @@ def test_what_a_stranger_says_is_bounded() -> None:
     many = tuple(map(str, range(LIST_CAP + 1)))
     frames = tuple(Frame(Span("model.py", 1), much) for _ in range(LIST_CAP + 1))
     obstacle = Obstacle("load", much, much, much, much, None, frames, many, stand_ins=many)
-    report = error_report(rules(), submission(), obstacle, {})
+    report = error_report(rules(), submission(), obstacle)
     error = report.error
     assert error is not None
     cut = "x" * (TEXT_CAP - 1) + "…"
@@ -371,6 +372,6 @@ def test_what_a_stranger_says_is_bounded() -> None:
 def test_a_report_survives_its_json() -> None:
     course = rules(rule("a", "linear"), rule("b", "accuracy"))
     results = (result("linear", "fail", "", LINEAR), result("accuracy", measured=99.21, limit=99.0))
-    report = graded_report(course, submission(), graded(*results, training=training()), {"a": "b"}, trained=True)
+    report = graded_report(course, submission(), graded(*results, training=training()), SANDBOX, trained=True)
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
     assert isinstance(submission(), Submission)

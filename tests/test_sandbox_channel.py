@@ -16,19 +16,19 @@ def test_frames_arrive_as_they_were_sent(frames: list[bytes]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for frame in frames:
-            Channel(ours).send(frame)
+            Channel(ours.fileno()).send(frame)
         ours.shutdown(socket.SHUT_WR)
-        received = [Channel(theirs).receive(300) for _ in frames]
-        assert (received, Channel(theirs).receive(300)) == (frames, None)
+        received = [Channel(theirs.fileno()).receive(300) for _ in frames]
+        assert (received, Channel(theirs.fileno()).receive(300)) == (frames, None)
 
 
 def test_a_frame_larger_than_any_buffer_arrives_whole() -> None:
     ours, theirs = socket.socketpair()
     frame = bytes(range(256)) * 2**16
     with ours, theirs:
-        sender = threading.Thread(target=Channel(ours).send, args=(frame,))
+        sender = threading.Thread(target=Channel(ours.fileno()).send, args=(frame,))
         sender.start()
-        assert Channel(theirs).receive(len(frame)) == frame
+        assert Channel(theirs.fileno()).receive(len(frame)) == frame
         sender.join()
 
 
@@ -47,5 +47,5 @@ def test_broken_frames_are_errors(sent: bytes, message: str) -> None:
         with ours:
             ours.sendall(sent)
         with pytest.raises(FrameError) as error:
-            Channel(theirs).receive(10)
+            Channel(theirs.fileno()).receive(10)
     assert str(error.value) == message

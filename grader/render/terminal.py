@@ -15,7 +15,7 @@ from grader.render import Options
 from grader.render.escape import visible
 from grader.render.excerpt import GUTTER, digits_of, excerpt, wrapped
 from grader.render.places import position
-from grader.report import ErrorReport, FindingReport, Place, Report, RuleReport
+from grader.report import MISSING, ErrorReport, FindingReport, Place, Report, RuleReport, SandboxReport
 
 PROSE = 100  # columns of running text, however wide the terminal
 ERROR_LINES = 12  # of what a submission's exception says
@@ -70,7 +70,9 @@ def _graded(report: Report, options: Options) -> Iterator[Text]:
     notes = _notes(report)
     for note in notes:
         yield from _prose(Text.assemble(("note", STYLES["note"]), f": {visible(note)}"), options)
-    if settled or notes:
+    sandbox = list(_sandbox(report.sandbox, options))
+    yield from sandbox
+    if settled or notes or sandbox:
         yield Text()
     yield from _prose(Text(closing(report), style="bold red" if report.verdict == "fail" else "bold"), options)
 
@@ -91,7 +93,26 @@ def _ungraded(report: Report, options: Options) -> Iterator[Text]:
     yield Text()
     for note in _notes(report):
         yield from _prose(Text.assemble(("note", STYLES["note"]), f": {visible(note)}"), options)
+    if error.code != "sandbox":  # which has told it all
+        yield from _sandbox(report.sandbox, options)
     yield from _prose(Text(closing(report), style="bold"), options)
+
+
+# What a layer is called in one line; the others are there for each level alike, and JSON tells them all.
+_TELLING = ("landlock", "seccomp", "bubblewrap", "seatbelt", "limits")
+
+
+def _sandbox(sandbox: SandboxReport, options: Options) -> Iterator[Text]:
+    """Show in what kind of sandbox the submission ran, and, where it could have done harm, why that is so."""
+    if sandbox.level is None:
+        return
+    held = [name for name in _TELLING if name in sandbox.layers and not sandbox.layers[name].startswith(MISSING)]
+    words = f" ({', '.join(held)})" if held else ""
+    style = "bold green" if sandbox.level == "sealed" else "bold yellow"
+    yield from _prose(Text.assemble(("sandbox", style), f": {sandbox.level}{words}"), options)
+    for gap in sandbox.gaps:
+        yield from _field("why", f"{gap.what}: {gap.reason}", options)
+        yield from _field("fix", gap.fix, options)
 
 
 def _heading(report: Report) -> Text:

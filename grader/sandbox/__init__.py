@@ -13,14 +13,17 @@ from grader.sandbox.outcomes import (
     Crashed,
     Executed,
     ExecuteOutcome,
+    Exhausted,
     Malformed,
     Refused,
     SandboxError,
     TimedOut,
     TooLarge,
     Unexecuted,
+    Unsealed,
 )
-from grader.sandbox.template import Template
+from grader.sandbox.standing import Gap, Level, Standing
+from grader.sandbox.template import Sandbox, Template
 
 __all__ = [
     "CaptureOutcome",
@@ -28,13 +31,19 @@ __all__ = [
     "Crashed",
     "ExecuteOutcome",
     "Executed",
+    "Exhausted",
+    "Gap",
+    "Level",
     "Malformed",
     "Refused",
+    "Sandbox",
     "SandboxError",
+    "Standing",
     "Template",
     "TimedOut",
     "TooLarge",
     "Unexecuted",
+    "Unsealed",
     "capture",
     "execute",
 ]

@@ -9,6 +9,7 @@ from typing import Union
 import msgspec
 
 from grader.protocol import GRAPH_CAP, REFUSAL_CAP, CaptureJob, Probe, Refusal
+from grader.sandbox.control import Errand
 from grader.sandbox.conversation import Ask, Conversation, Script, converse, greet
 from grader.sandbox.outcomes import Captured, CaptureOutcome, Malformed, Refused, Replied, TooLarge
 from grader.sandbox.template import Template
@@ -31,8 +32,11 @@ def capture(template: Template, job: CaptureJob, probe_batches: tuple[int, ...],
     `timeout` is in seconds for both together, from when both processes stand ready. Where both fail, the outcome is the
     traced one's. On return no process of either is left. Raises SandboxError when the grader is to blame.
     """
-    with template.child("worker") as first, template.child("worker") as second:
+    errand = Errand("worker", timeout)
+    with template.child(errand) as first, template.child(errand) as second:
         greet([first, second])
+        if (unsealed := template.refusal(first, second)) is not None:
+            return unsealed
         traced = Conversation(first, _traced(job))
         untraced = Conversation(second, _untraced(job, probe_batches))
         for _ in converse([traced, untraced], timeout):

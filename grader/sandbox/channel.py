@@ -1,8 +1,8 @@
-"""Frames over a socket: 8 bytes of length, little-endian, then that many bytes."""
+"""Frames over a connected socket: 8 bytes of length, little-endian, then that many bytes."""
 
 from __future__ import annotations
 
-import socket
+import os
 import struct
 
 HEADER = struct.Struct("<Q")
@@ -13,15 +13,18 @@ class FrameError(Exception):
 
 
 class Channel:
-    """A connected socket that carries frames, for the side that may wait."""
+    """Carries frames over a descriptor, for the side that may wait.
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    It reads and writes as from a file: a confined process makes no socket calls.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
 
     def send(self, data: bytes) -> None:
         """Send one frame; raise OSError when nobody listens any more."""
-        self._connection.sendall(HEADER.pack(len(data)))
-        self._connection.sendall(data)
+        self._write(HEADER.pack(len(data)))
+        self._write(data)
 
     def receive(self, cap: int) -> bytes | None:
         """Wait for one frame of at most `cap` bytes; None when the other side has closed between two frames."""
@@ -39,11 +42,16 @@ class Channel:
             raise FrameError(f"the channel ended inside a frame of {length:,} bytes")
         return bytes(frame)
 
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+
     def _fill(self, buffer: bytearray) -> int:
         view = memoryview(buffer)
         filled = 0
         while filled < len(view):
-            read = self._connection.recv_into(view[filled:])
+            read = os.readv(self.descriptor, [view[filled:]])
             if read == 0:
                 break
             filled += read

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Literal, Union
 
 import msgspec
 
+from grader.protocol import Device
+
 REQUEST_CAP = 64 * 1024  # bytes of one control message
+
+
+LayerName = Literal["limits", "privileges", "landlock", "seccomp", "bubblewrap", "seatbelt"]
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """How every child is confined: the layers to put in force, and the file that must then be out of its reach."""
+
+    layers: tuple[LayerName, ...]
+    canary: str
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -14,13 +26,47 @@ class Setup(msgspec.Struct, frozen=True):
 
     preload: tuple[str, ...]
     roles: dict[str, str]
+    terms: Terms
+
+
+class Errand(msgspec.Struct, frozen=True):
+    """What one child is for, as far as its limits depend on it: `seconds` of the wall clock, threads, the device."""
+
+    role: str
+    seconds: float
+    threads: int = 1
+    device: Device = "cpu"
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """One layer of a child's confinement: in force or not, and what it is, or why not, in words."""
+
+    name: LayerName
+    held: bool
+    words: str
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """Something that a confined child has tried, what guards against it, and how it was stopped (an errno's name)."""
+
+    what: str
+    guard: Literal["files", "calls"]
+    stopped: bool
+    how: str
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """Everything is imported; `threads` is the number of threads that a fork would lose, plus this one."""
+    """The template has imported everything; `threads` is how many threads a fork would lose, plus this one."""
 
     threads: int
     number: int = 0
+
+
+class Confined(msgspec.Struct, frozen=True, tag=True):
+    """A child stands ready: its layers and its attempts to get past them, told before a stranger's code runs in it."""
+
+    layers: tuple[Layer, ...]
+    attempts: tuple[Attempt, ...]
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -31,16 +77,20 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Launch(msgspec.Struct, frozen=True, tag=True):
-    """Fork a child for a role; its channel, stdout and stderr travel with this message as descriptors."""
+    """Fork a child for an errand; its channel, stdout and stderr travel with this message as descriptors."""
 
     number: int
-    role: str
+    errand: Errand
 
 
 class Launched(msgspec.Struct, frozen=True, tag=True):
-    """The child runs."""
+    """The child runs. A descriptor that stands for it travels along where the system has such; `pid` is its number.
+
+    Seen from another process namespace the number is another one, the descriptor the same.
+    """
 
     number: int
+    pid: int
 
 
 class End(msgspec.Struct, frozen=True, tag=True):

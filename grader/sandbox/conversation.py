@@ -7,20 +7,20 @@ import socket
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, Union
+from typing import Any, Generic, Literal, TypeVar, Union
 
 import msgspec
 
 from grader.sandbox.channel import HEADER
-from grader.sandbox.control import REQUEST_CAP, Failed, Ready
+from grader.sandbox.control import REQUEST_CAP, Confined, Failed
 from grader.sandbox.launch import READY_SECONDS
-from grader.sandbox.outcomes import Crashed, Failure, SandboxError, TimedOut, TooLarge
+from grader.sandbox.outcomes import Crashed, Exhausted, Failure, SandboxError, TimedOut, TooLarge
 from grader.sandbox.tail import Tail
 from grader.sandbox.template import Child
 
 EXIT_SECONDS = 1.0  # a process that has closed its channel by exiting is gone well before
 
-_GREETING: msgspec.json.Decoder[Ready | Failed] = msgspec.json.Decoder(Union[Ready, Failed])
+_GREETING: msgspec.json.Decoder[Confined | Failed] = msgspec.json.Decoder(Union[Confined, Failed])
 
 Result = TypeVar("Result")
 
@@ -77,8 +77,7 @@ class Conversation(Generic[Result]):
         try:
             frame = self._incoming.read(self.child.connection)
         except EOFError:
-            status = self.child.end(EXIT_SECONDS)
-            self.outcome = Crashed(status, self.child.stderr.text())
+            self.outcome = _ending(self.child.end(EXIT_SECONDS), self.child.stderr.text())
             return
         if isinstance(frame, TooLarge):
             self.outcome = frame
@@ -143,20 +142,21 @@ def converse(conversations: Sequence[Conversation[Any]], seconds: float) -> Iter
                 _serve(selector, key, mask)
             for conversation in going:
                 if conversation.outcome is None and time.monotonic() >= deadline:
-                    conversation.outcome = TimedOut(seconds)
+                    conversation.outcome = TimedOut(seconds, conversation.child.last_words())
             ended = [conversation for conversation in going if conversation.outcome is not None]
             going = [conversation for conversation in going if conversation.outcome is None]
             yield from ended
 
 
 def greet(children: Sequence[Child]) -> None:
-    """Wait until each child has imported what it needs; raise SandboxError when one cannot."""
+    """Wait until each child stands ready, and judge how well it is confined; raise SandboxError when one cannot."""
     for conversation in converse([Conversation(child, _greeting()) for child in children], READY_SECONDS):
         outcome = conversation.outcome
         if isinstance(outcome, Failed):
             raise SandboxError(outcome.message)
-        if not isinstance(outcome, Ready):
+        if not isinstance(outcome, Confined):
             raise SandboxError(f"a process could not be started: {_first_words(outcome)}")
+        conversation.child.judge(outcome)
 
 
 def _serve(selector: selectors.BaseSelector, key: selectors.SelectorKey, mask: int) -> None:
@@ -173,9 +173,25 @@ def _serve(selector: selectors.BaseSelector, key: selectors.SelectorKey, mask: i
         selector.unregister(key.fileobj)
 
 
-def _greeting() -> Script[Ready | Failed]:
+def _greeting() -> Script[Confined | Failed]:
     frame = yield Ask(REQUEST_CAP)
     return _GREETING.decode(frame)
+
+
+# How the kernel ends a process that took too much; nothing of ours has killed it by then.
+_ENDS: tuple[tuple[str, str, Literal["memory", "processor time"]], ...] = (
+    ("signal 9 (SIGKILL)", "", "memory"),
+    ("signal 6 (SIGABRT)", "bad_alloc", "memory"),
+    ("exit status 1", "\nMemoryError", "memory"),
+    ("signal 24 (SIGXCPU)", "", "processor time"),
+)
+
+
+def _ending(status: str, stderr: str) -> Crashed | Exhausted:
+    for ended, sign, resource in _ENDS:
+        if status == ended and sign in stderr:
+            return Exhausted(resource, stderr)
+    return Crashed(status, stderr)
 
 
 def _first_words(outcome: object) -> str:

@@ -7,7 +7,8 @@ from typing import TypeVar, Union
 
 import msgspec
 
-from grader.protocol import Graded, Progress, Ungradable
+from grader.protocol import Device, Graded, Progress, Ungradable
+from grader.sandbox.control import Errand
 from grader.sandbox.conversation import Ask, Conversation, Script, converse, greet
 from grader.sandbox.outcomes import Executed, ExecuteOutcome, Malformed, Unexecuted
 from grader.sandbox.template import Template
@@ -18,15 +19,23 @@ Message = TypeVar("Message", Graded, Progress, Ungradable)
 
 
 def execute(
-    template: Template, job: bytes, *, timeout: float, on_progress: Callable[[Progress], None]
+    template: Template,
+    job: bytes,
+    *,
+    timeout: float,
+    on_progress: Callable[[Progress], None],
+    threads: int = 1,
+    device: Device = "cpu",
 ) -> ExecuteOutcome:
     """Have an executor carry out an encoded GradeJob; `on_progress` is called with each report of a training.
 
-    `timeout` is in seconds from when the process stands ready. On return nothing of it is left. Raises SandboxError
-    when no process could be started.
+    `timeout` is in seconds from when the process stands ready. `threads` and `device` are those of a training: its
+    limits depend on them. On return nothing of the process is left. Raises SandboxError when none could be started.
     """
-    with template.child("executor") as child:
+    with template.child(Errand("executor", timeout, threads, device)) as child:
         greet([child])
+        if (unsealed := template.refusal(child)) is not None:
+            return unsealed
         conversation = Conversation(child, _executed(job, on_progress))
         for _ in converse([conversation], timeout):
             pass

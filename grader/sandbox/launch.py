@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from grader.sandbox.confine import FORK_LAYERS, SPAWN_LAYERS
-from grader.sandbox.control import REQUEST_CAP, End, Ended, Failed, Launch, Launched, Ready, Reply, Request, Setup
-from grader.sandbox.environment import command, environment
+from grader.sandbox.confine import bubblewrap, paths, seatbelt
+from grader.sandbox.confine.state import Unavailable
+from grader.sandbox.control import End, Ended, Errand, Failed, Launch, Launched, Layer, Ready, Request, Setup
+from grader.sandbox.environment import command
 from grader.sandbox.outcomes import SandboxError
+from grader.sandbox.process import TemplateProcess, process_behind, start
 
 READY_SECONDS = 300.0  # a cold import of torch from a slow disk, generously
 CONTROL_SECONDS = 60.0
-CLOSE_SECONDS = 10.0
 
-Descriptors = tuple[int, int, int]  # channel (for the template: control), stdout, stderr
-_REPLY: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+Descriptors = tuple[int, int, int]  # channel, stdout, stderr
 Wanted = TypeVar("Wanted", Launched, Ended)
+
+# What keeps every child apart, in the words of the report.
+_COMMON = {
+    "environment": "empty, but for thread counts",
+    "descriptors": "none but its channel and its captured output",
+    "time": "wall clock",
+}
 
 
 class Launcher(Protocol):
     """Starts and ends children; each has a number that the caller chose."""
 
     @property
-    def layers(self) -> dict[str, str]: ...
+    def layers(self) -> Mapping[str, str]:
+        """What keeps each child apart without being asked for, in words."""
+
+    @property
+    def around(self) -> tuple[Layer, ...]:
+        """The layers that were put around the children from outside."""
 
     def ready(self) -> Ready:
         """Wait until a child can be started at once."""
 
-    def launch(self, number: int, role: str, descriptors: Descriptors) -> None:
-        """Start a child; the descriptors stay the caller's to close."""
+    def launch(self, number: int, errand: Errand, descriptors: Descriptors) -> int | None:
+        """Start a child; return its process number, if known. The descriptors stay the caller's to close."""
 
     def end(self, number: int, grace: float) -> Ended:
         """Wait `grace` seconds for a child, kill it, and reap it; an unknown number is no error."""
@@ -49,33 +61,73 @@ class Launcher(Protocol):
 class Forking:
     """Children are forked by the template process, which adopts and kills whatever they leave behind."""
 
-    layers = FORK_LAYERS
+    layers: Mapping[str, str] = {"process": "own session, killed with all descendants", **_COMMON}
 
     def __init__(self, setup: Setup, path: Sequence[str]) -> None:
         self._lock = threading.Lock()  # one request at a time, also when a class is graded by several threads
+        self._setup = setup
+        self._path = path
         self._ready: Ready | Failed | None = None
-        self._log = os.fdopen(os.memfd_create("template"), "w+b")
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            descriptors = (theirs.fileno(), self._log.fileno(), self._log.fileno())
-            self._process = _start("nursery", descriptors, setup, path)
+        self._template = self._wrapped() if "bubblewrap" in setup.terms.layers else self._plain()
+
+    @property
+    def around(self) -> tuple[Layer, ...]:
+        return self._around
+
+    def _plain(self, without: str = "") -> TemplateProcess:
+        """Start the template; `without` says why nothing is put around it, where something was asked for."""
+        terms = self._setup.terms
+        kept = tuple(name for name in terms.layers if name != "bubblewrap")
+        setup = msgspec.structs.replace(self._setup, terms=msgspec.structs.replace(terms, layers=kept))
+        self._around: tuple[Layer, ...] = (Layer("bubblewrap", False, without),) if without else ()
+        return TemplateProcess(lambda control: command("nursery", control, setup, self._path))
+
+    def _wrapped(self) -> TemplateProcess:
+        readable = [*paths.libraries(), str(paths.PACKAGE), *self._path]
+        self._around = (Layer("bubblewrap", True, "own mounts, processes, network and users"),)
+        try:
+            return TemplateProcess(
+                lambda control: command("nursery", control, self._setup, self._path),
+                lambda line, info: bubblewrap.wrapped(line, readable, info),
+            )
+        except (Unavailable, SandboxError) as error:
+            return self._plain(str(error))
 
     def ready(self) -> Ready:
         with self._lock:
             if self._ready is None:
-                reply = self._receive(READY_SECONDS)
-                assert isinstance(reply, (Ready, Failed))
-                self._ready = reply
+                self._ready = self._first_reply()
             if isinstance(self._ready, Failed):
                 raise SandboxError(self._ready.message)
             return self._ready
 
-    def launch(self, number: int, role: str, descriptors: Descriptors) -> None:
-        self._ask(Launch(number, role), Launched, descriptors)
+    def _first_reply(self) -> Ready | Failed:
+        """Wait for the template; one that cannot start inside bubblewrap is started again without."""
+        inside = any(layer.held for layer in self._around)
+        try:
+            reply, _ = self._template.receive(READY_SECONDS)
+            assert isinstance(reply, (Ready, Failed))
+        except SandboxError as error:
+            if not inside:
+                raise
+            reply = Failed(str(error))
+        if isinstance(reply, Ready) or not inside:
+            return reply
+        self._template.close(at_once=True)
+        self._template = self._plain(reply.message)
+        return self._first_reply()
+
+    def launch(self, number: int, errand: Errand, descriptors: Descriptors) -> int | None:
+        launched, behind = self._ask(Launch(number, errand), Launched, descriptors)
+        numbers = [process_behind(descriptor) for descriptor in behind]
+        if numbers:
+            return numbers[0]
+        inside = any(layer.held for layer in self._around)
+        return None if inside else launched.pid
 
     def end(self, number: int, grace: float) -> Ended:
         try:
-            ended = self._ask(End(number, grace), Ended)
+            ended, _ = self._ask(End(number, grace), Ended)
         except SandboxError:
             return Ended(number)  # the template is gone, and each child with it
         if ended.left:
@@ -83,71 +135,52 @@ class Forking:
         return ended
 
     def close(self) -> None:
-        if self._ready is None:
-            self._process.kill()  # still importing, so without children
-        with suppress(OSError):
-            self._control.shutdown(socket.SHUT_WR)
-            self._control.settimeout(CLOSE_SECONDS)
-            while self._control.recv(REQUEST_CAP):
-                pass
-        self._control.close()
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
+        self._template.close(at_once=self._ready is None)  # still importing, so without children
 
-    def _ask(self, request: Request, wanted: type[Wanted], descriptors: Sequence[int] = ()) -> Wanted:
+    def _ask(self, request: Request, wanted: type[Wanted], descriptors: Sequence[int] = ()) -> tuple[Wanted, list[int]]:
         with self._lock:
-            try:
-                socket.send_fds(self._control, [msgspec.json.encode(request)], descriptors)
-            except OSError:
-                raise self._lost() from None
+            self._template.send(request, descriptors)
             while True:
-                reply = self._receive(CONTROL_SECONDS)
-                if reply.number != request.number:
-                    continue  # the answer to a request that was interrupted
-                if isinstance(reply, Failed):
+                reply, behind = self._template.receive(CONTROL_SECONDS)
+                if reply.number != request.number or not isinstance(reply, (wanted, Failed)):
+                    for descriptor in behind:  # the answer to a request that was interrupted
+                        os.close(descriptor)
+                elif isinstance(reply, Failed):
                     raise SandboxError(reply.message)
-                if isinstance(reply, wanted):
-                    return reply
-
-    def _receive(self, seconds: float) -> Reply:
-        self._control.settimeout(seconds)
-        try:
-            message = self._control.recv(REQUEST_CAP)
-        except TimeoutError:
-            self._process.kill()  # its children die with it
-            raise SandboxError(f"the template process did not answer within {seconds:g} seconds") from None
-        except OSError:
-            message = b""
-        if not message:
-            raise self._lost()
-        return _REPLY.decode(message)
-
-    def _lost(self) -> SandboxError:
-        if self._log.closed:
-            return SandboxError("the template process has been closed")
-        status = describe(self._process.wait())
-        self._log.seek(0)
-        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        return SandboxError(f"the template process ended with {status}" + (f": {lines[-1]}" if lines else ""))
+                else:
+                    return reply, behind
 
 
 class Spawning:
     """Every child is a fresh process that imports everything again: for systems without a safe fork."""
 
-    layers = SPAWN_LAYERS
+    layers: Mapping[str, str] = {
+        "process": "own session, killed as a group; a descendant can leave the group",
+        **_COMMON,
+    }
 
     def __init__(self, setup: Setup, path: Sequence[str]) -> None:
         self._setup = setup
         self._path = path
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        asked = setup.terms.layers
+        self.around: tuple[Layer, ...] = ()
+        if sys.platform == "darwin" and "landlock" in asked:
+            self.around = (Layer("seatbelt", True, "sandbox-exec: libraries can be read, nothing written, no network"),)
+        elif "bubblewrap" in asked:
+            self.around = (Layer("bubblewrap", False, "it is put around a template only, and none can be forked"),)
 
     def ready(self) -> Ready:
         return Ready(threads=1)
 
-    def launch(self, number: int, role: str, descriptors: Descriptors) -> None:
-        setup = Setup(self._setup.preload, {role: self._setup.roles[role]})
-        self._children[number] = _start("child", descriptors, setup, self._path)
+    def launch(self, number: int, errand: Errand, descriptors: Descriptors) -> int | None:
+        channel, *output = descriptors
+        setup = msgspec.structs.replace(self._setup, roles={errand.role: self._setup.roles[errand.role]})
+        line = command("child", channel, setup, self._path, errand)
+        if any(layer.name == "seatbelt" for layer in self.around):
+            line = seatbelt.wrapped(line, [*paths.libraries(), str(paths.PACKAGE), *self._path])
+        self._children[number] = start(line, (output[0], output[1]), (channel,))
+        return self._children[number].pid
 
     def end(self, number: int, grace: float) -> Ended:
         process = self._children.get(number)
@@ -167,30 +200,3 @@ class Spawning:
     def close(self) -> None:
         for number in list(self._children):
             self.end(number, grace=0.0)
-
-
-def describe(code: int) -> str:
-    """Return an exit code in words: 'signal 11 (SIGSEGV)', 'exit status 3'."""
-    if code >= 0:
-        return f"exit status {code}"
-    try:
-        return f"signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"signal {-code}"
-
-
-def _start(module: str, descriptors: Descriptors, setup: Setup, path: Sequence[str]) -> subprocess.Popen[bytes]:
-    channel, output, errors = descriptors
-    try:
-        return subprocess.Popen(
-            command(module, channel, setup, path),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            pass_fds=(channel,),
-            env=environment(),
-            cwd="/",
-            start_new_session=True,  # Ctrl-C reaches the front alone, which cleans up
-        )
-    except OSError as error:
-        raise SandboxError(f"no process could be started: {error.strerror}") from error

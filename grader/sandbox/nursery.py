@@ -14,22 +14,37 @@ from typing import NoReturn
 import msgspec
 
 from grader.sandbox import child, kin
-from grader.sandbox.control import REQUEST_CAP, End, Ended, Failed, Launch, Launched, Ready, Reply, Request, Setup
+from grader.sandbox.confine import paths
+from grader.sandbox.control import (
+    REQUEST_CAP,
+    End,
+    Ended,
+    Failed,
+    Launch,
+    Launched,
+    Ready,
+    Reply,
+    Request,
+    Setup,
+    Terms,
+)
 from grader.sandbox.preload import ImportFailed, load, threads
 
 _CHILD_DESCRIPTORS = 3  # channel, stdout, stderr
+DATA_ROLES = ("executor",)  # those that read the data of this package
 
 
 def main() -> NoReturn:
     """Run the template process: `argv` is the control socket's descriptor and the Setup as JSON."""
     control = socket.socket(fileno=int(sys.argv[1]))
+    setup = msgspec.json.decode(sys.argv[2], type=Setup)
     try:
-        serve = load(msgspec.json.decode(sys.argv[2], type=Setup))
+        serve = load(setup)
     except ImportFailed as error:
         control.send(msgspec.json.encode(Failed(str(error))))
         os._exit(1)
     kin.adopt_orphans()
-    nursery = Nursery(control, serve)
+    nursery = Nursery(control, serve, setup.terms)
     try:
         nursery.run()
     except ConnectionError:
@@ -42,9 +57,11 @@ def main() -> NoReturn:
 class Nursery:
     """The children of the template, by the numbers that the front gave them."""
 
-    def __init__(self, control: socket.socket, serve: dict[str, child.Serve]) -> None:
+    def __init__(self, control: socket.socket, serve: dict[str, child.Serve], terms: Terms) -> None:
         self._control = control
         self._serve = serve
+        self._terms = terms
+        self._readable = [*paths.libraries(), *paths.loaded()]
         self._children: dict[int, int] = {}
 
     def run(self) -> None:
@@ -68,7 +85,8 @@ class Nursery:
 
     def _launch(self, request: Launch, descriptors: list[int]) -> Reply:
         template = os.getpid()
-        serve = self._serve[request.role]
+        errand = request.errand
+        serve = self._serve[errand.role]
         try:
             pid = os.fork()
         except OSError as error:
@@ -76,10 +94,11 @@ class Nursery:
             return Failed(f"no process could be started: {error.strerror}", request.number)
         if pid == 0:
             self._control.detach()  # its descriptor is closed with all others; the object must not close another one
-            child.run_forked(serve, descriptors, template)
+            readable = [*self._readable, str(paths.PACKAGE)] if errand.role in DATA_ROLES else self._readable
+            child.run_forked(serve, descriptors, template, self._terms, errand, readable)
         _close(descriptors)
         self._children[request.number] = pid
-        return Launched(request.number)
+        return Launched(request.number, pid)
 
     def _end(self, request: End) -> Ended:
         pid = self._children.pop(request.number, None)
@@ -89,7 +108,16 @@ class Nursery:
         return Ended(request.number, code, killed, left=kin.sweep(keep=self._children.values()))
 
     def _send(self, reply: Reply) -> None:
-        self._control.send(msgspec.json.encode(reply))
+        """Send a reply; with the start of a child, a descriptor that means it in every namespace of processes."""
+        message = msgspec.json.encode(reply)
+        behind = _descriptor_of(reply.pid) if isinstance(reply, Launched) else None
+        if behind is None:
+            self._control.send(message)
+            return
+        try:
+            socket.send_fds(self._control, [message], [behind])
+        finally:
+            os.close(behind)
 
     def _receive(self) -> tuple[bytes, list[int]]:
         descriptors = array.array("i")
@@ -98,6 +126,13 @@ class Nursery:
         for _, _, data in ancillary:
             descriptors.frombytes(data)
         return message, list(descriptors)
+
+
+def _descriptor_of(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # a kernel before 5.3, or a C library before 2.36 at Python's building
+        return None
 
 
 def _close(descriptors: list[int]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Union
+from dataclasses import dataclass, field
+from typing import Literal, Union
 
 from grader.protocol import Graded, Probe, Refusal, Ungradable
+from grader.sandbox.standing import Standing
 
 
 class SandboxError(Exception):
@@ -50,6 +51,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsealed:
+    """The process stood ready, but less confined than was demanded, and was given nothing to do."""
+
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
 class Crashed:
     """The process ended, or closed its channel, without a complete answer.
 
@@ -62,10 +70,19 @@ class Crashed:
 
 
 @dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The process was ended by the kernel for what it took of a resource; `stderr` is the end of what it wrote."""
+
+    resource: Literal["memory", "processor time"]
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The deadline passed; `seconds` is what the process was given."""
+    """The deadline passed; `seconds` is what the process was given, `stderr` the end of what it wrote: where it was."""
 
     seconds: float
+    stderr: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,6 @@ class Malformed:
     reason: str
 
 
-Failure = Union[Crashed, TimedOut, TooLarge]
-CaptureOutcome = Union[Captured, Refused, Malformed, Failure]
-ExecuteOutcome = Union[Executed, Unexecuted, Malformed, Failure]
+Failure = Union[Crashed, Exhausted, TimedOut, TooLarge]
+CaptureOutcome = Union[Captured, Refused, Unsealed, Malformed, Failure]
+ExecuteOutcome = Union[Executed, Unexecuted, Unsealed, Malformed, Failure]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import selectors
+import time
 
 KEPT_BYTES = 64 * 1024
 _DRAIN_READS = 32  # more than a full pipe holds, and not for ever if somebody keeps writing
@@ -29,6 +31,15 @@ class Tail:
         for _ in range(_DRAIN_READS):
             if not self._take():
                 break
+
+    def drain_for(self, seconds: float) -> None:
+        """Take in what comes until the stream ends, but no longer than `seconds`."""
+        deadline = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            while (left := deadline - time.monotonic()) > 0:
+                if selector.select(left) and not self.read():
+                    break
 
     def close(self) -> None:
         """Close the pipe; what was kept stays."""

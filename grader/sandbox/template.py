@@ -4,32 +4,45 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Literal
 
-from grader.sandbox.control import Setup
-from grader.sandbox.launch import Forking, Launcher, Spawning, describe
-from grader.sandbox.outcomes import SandboxError
+from grader.sandbox.control import Confined, Errand, LayerName, Setup, Terms
+from grader.sandbox.launch import Forking, Launcher, Spawning
+from grader.sandbox.outcomes import SandboxError, Unsealed
+from grader.sandbox.process import describe
+from grader.sandbox.standing import Standing, judge, kernel_view, weaker
 from grader.sandbox.tail import Tail
 
 ROLES = {"worker": "grader.worker.entry", "executor": "grader.executor"}
 PRELOAD = ("torch",)
+LAYERS: tuple[LayerName, ...] = ("limits", "privileges", "landlock", "seccomp", "bubblewrap")
+
+LAST_WORDS_SECONDS = 0.3
 
 Start = Literal["auto", "fork", "spawn"]
+Sandbox = Literal["auto", "strict", "off"]
 
 
 class Template:
     """A process that has imported torch and every role, ready to become any number of children.
 
     Use it as a context manager, or call `close`: no process outlives it. Where there is no safe fork every child is a
-    fresh process instead.
+    fresh process instead. `standing` is that of the least confined child so far, None before the first.
     """
 
-    def __init__(self, launcher: Launcher, fallback: Launcher | None = None) -> None:
+    def __init__(self, launcher: Launcher, canary: Canary, sandbox: Sandbox, fallback: Launcher | None = None) -> None:
+        self.standing: Standing | None = None
         self._launcher = launcher
+        self._canary = canary
+        self._sandbox = sandbox
         self._fallback = fallback
         self._numbers = itertools.count(1)
 
@@ -37,6 +50,8 @@ class Template:
     def start(
         cls,
         *,
+        sandbox: Sandbox = "auto",
+        layers: Sequence[LayerName] = LAYERS,
         roles: Mapping[str, str] = ROLES,
         preload: Sequence[str] = PRELOAD,
         path: Sequence[str] = (),
@@ -44,17 +59,26 @@ class Template:
     ) -> Template:
         """Start the template and return at once; it imports in the background.
 
-        `roles` maps a role to the module that holds its `serve(channel)`, `preload` names libraries to import first,
-        `path` adds folders to the end of `sys.path`.
+        `sandbox` is what is done about children that are less than sealed: 'auto' lets them be, 'strict' gives them no
+        work, 'off' asks for no layer at all. `layers` are those to put in force. `roles` maps a role to the module that
+        holds its `serve(channel)`, `preload` names libraries to import first, `path` adds folders to the end of
+        `sys.path`.
         """
         if sys.platform == "win32":
             raise SandboxError("submissions cannot be confined on Windows; run the grader in WSL")
-        setup = Setup(tuple(preload), dict(roles))
+        canary = Canary()
+        terms = Terms(() if sandbox == "off" else tuple(layers), canary.path)
+        setup = Setup(tuple(preload), dict(roles), terms)
         folders = [os.path.abspath(folder) for folder in path]  # noqa: PTH100 - strings, for a command line
         spawning = Spawning(setup, folders)
         if start == "spawn" or (start == "auto" and sys.platform != "linux"):
-            return cls(spawning)
-        return cls(Forking(setup, folders), fallback=spawning if start == "auto" else None)
+            return cls(spawning, canary, sandbox)
+        try:
+            forking = Forking(setup, folders)
+        except BaseException:
+            canary.close()
+            raise
+        return cls(forking, canary, sandbox, fallback=spawning if start == "auto" else None)
 
     def __enter__(self) -> Template:
         return self
@@ -73,12 +97,13 @@ class Template:
         self._launcher, self._fallback = self._fallback, None
 
     @contextmanager
-    def child(self, role: str) -> Iterator[Child]:
-        """Start a child for a role as soon as can be; on leaving, it and all its descendants are dead and reaped."""
+    def child(self, errand: Errand) -> Iterator[Child]:
+        """Start a child as soon as can be; on leaving, it and all its descendants are dead and reaped."""
         self.ready()
+        self._canary.sing()
         child = Child(self._launcher, next(self._numbers))
         try:
-            child.launch(role)
+            child.launch(errand)
             yield child
         finally:
             try:
@@ -86,31 +111,77 @@ class Template:
             finally:
                 child.close()
 
-    def layers(self) -> dict[str, str]:
-        """Return what keeps a child apart from the rest of the machine: layer → its state, in words."""
-        return dict(self._launcher.layers)
+    def refusal(self, *children: Child) -> Unsealed | None:
+        """Take note of how children that stand ready are confined; return why they get no work, if they get none."""
+        for child in children:
+            assert child.standing is not None  # who stands ready has been judged
+            self.standing = weaker(self.standing, child.standing)
+            if self._sandbox == "strict" and child.standing.level != "sealed":
+                return Unsealed(child.standing)
+        return None
 
     def close(self) -> None:
         """End the template and everything that it started."""
         self._launcher.close()
+        self._canary.close()
+
+
+class Canary:
+    """A file of this user's that no confined process may reach, in a folder of its own."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="s5-grade-"))
+        self.path = str(self._folder / "canary")
+        self.sing()
+
+    def sing(self) -> None:
+        """Make sure that it is there: an attempt on a file that is not would prove nothing."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        Path(self.path).write_bytes(b"out of reach\n")
+
+    def close(self) -> None:
+        """Remove it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Child:
-    """A process with one role: a socket to talk to it, and the end of what it writes to stdout and stderr."""
+    """A process with one role: a socket to talk to it, and the end of what it writes to stdout and stderr.
+
+    `standing` is how well it is confined, None until it has stood ready.
+    """
 
     def __init__(self, launcher: Launcher, number: int) -> None:
+        self.standing: Standing | None = None
         self._launcher = launcher
         self._number = number
+        self._pid: int | None = None
         self._status: str | None = None
         self._output, self._errors = os.pipe(), os.pipe()
         self.connection, self._theirs = socket.socketpair()
         self.connection.setblocking(False)
         self.stdout, self.stderr = Tail(self._output[0]), Tail(self._errors[0])
 
-    def launch(self, role: str) -> None:
+    def launch(self, errand: Errand) -> None:
         """Start the process; the ends that it holds are closed on this side."""
         with self._theirs, os.fdopen(self._output[1], "wb") as output, os.fdopen(self._errors[1], "wb") as errors:
-            self._launcher.launch(self._number, role, (self._theirs.fileno(), output.fileno(), errors.fileno()))
+            descriptors = (self._theirs.fileno(), output.fileno(), errors.fileno())
+            self._pid = self._launcher.launch(self._number, errand, descriptors)
+
+    def judge(self, confined: Confined) -> None:
+        """Settle the standing, from what the child tells of itself, having run nothing but our code, and the kernel."""
+        self.standing = judge(self._launcher.layers, self._launcher.around, confined, kernel_view(self._pid))
+
+    def last_words(self) -> str:
+        """Ask the process where it is, which ends it, and return the end of its stderr.
+
+        An abort makes Python write the line that each thread is at, also when it is in native code. A process that does
+        not answer is no reason to wait.
+        """
+        if self._pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self._pid, signal.SIGABRT)
+            self.stderr.drain_for(LAST_WORDS_SECONDS)
+        return self.stderr.text()
 
     def end(self, grace: float = 0.0) -> str:
         """Wait up to `grace` seconds for the process to end by itself, then kill it with all its descendants.

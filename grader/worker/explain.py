@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -216,6 +217,31 @@ def _sizes(text: str) -> list[int]:
     return [int(size) for size in re.findall(r"-?\d+", text)][:16]
 
 
+# What the sandbox answers, and what a student is to make of it.
+_DENIALS = {
+    errno.EPERM: (
+        "A submission is graded in a sandbox: it starts no processes, opens no connections and changes no others.",
+        "Take it out of the model; programs, downloads and a DataLoader's workers belong to the training script.",
+    ),
+    errno.EACCES: (
+        "A submission is graded from its source alone: there are no other files to read.",
+        "Write what the model needs from the file into the source.",
+    ),
+    errno.EROFS: (
+        "A submission is graded in a sandbox, where nothing can be written.",
+        "Take the writing of files (logs, checkpoints, plots) out of the model.",
+    ),
+}
+
+
+def _refused_by_the_system(raised: _Raised) -> _Case | None:
+    """An error of the system itself: a class of the submission's own may say anything of its number."""
+    if type(raised.error) not in (OSError, PermissionError):
+        return None
+    denial = _DENIALS.get(raised.error.errno)  # type: ignore[attr-defined]
+    return None if denial is None else _Case(None, _headline(raised), *denial)
+
+
 def _wrong_channels(raised: _Raised) -> _Case | None:
     found = re.search(r"expected input\[([\d, ]+)\] to have (\d+) channels, but got (\d+) channels", raised.text)
     if found is None:
@@ -362,6 +388,20 @@ _RULES: tuple[Callable[[_Raised], _Case | None], ...] = (
     _of_kind(
         MemoryError, "limit", "{where} the memory ran out", "A worker's memory is limited.", "Make the model smaller."
     ),
+    _saying(
+        r"DefaultCPUAllocator: (can't|not enough)",
+        "limit",
+        "{where} the memory ran out",
+        "A tensor was asked for that is larger than the memory that a worker may use.",
+        "Make the model smaller.",
+    ),
+    _saying(
+        "can't start new thread",
+        None,
+        "{line} ({where})",
+        "Each thread takes memory, and a worker's memory is limited.",
+        "Compute in one thread: a model needs no others.",
+    ),
     _of_kind(
         SystemExit,
         None,
@@ -376,12 +416,27 @@ _RULES: tuple[Callable[[_Raised], _Case | None], ...] = (
         "It raised KeyboardInterrupt.",
         "Take it out.",
     ),
+    _refused_by_the_system,
+    _saying(
+        "No usable temporary directory",
+        None,
+        "{line} ({where})",
+        "A submission is graded in a sandbox, where nothing can be written.",
+        "Take the writing of files out of the model.",
+    ),
     _of_kind(
         FileNotFoundError,
         None,
         "{line} ({where})",
         "A submission is graded from its source alone: there are no other files to read.",
         "Write what the model needs from the file into the source.",
+    ),
+    _saying(
+        "name resolution|Name or service not known|urlopen error",
+        None,
+        "{line} ({where})",
+        "There is no network where the model is graded.",
+        "Build the model from its own layers, without downloads.",
     ),
     _absent_import,
     _saying(

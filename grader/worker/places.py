@@ -9,9 +9,9 @@ from types import CodeType, FrameType, TracebackType
 
 from grader.finding import Span
 from grader.notebook import cell_ranges, is_notebook
-from grader.protocol import Frame
+from grader.protocol import SUBMISSION, Frame
 
-PREFIX = "<submission>/"
+PREFIX = SUBMISSION
 FRAME_CAP = 20  # frames of a traceback that are reported
 
 _lines: dict[str, list[str]] = {}
