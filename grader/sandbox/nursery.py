@@ -28,7 +28,7 @@ from grader.sandbox.control import (
     Setup,
     Terms,
 )
-from grader.sandbox.preload import ImportFailed, load, threads
+from grader.sandbox.preload import ImportFailed, load
 
 _CHILD_DESCRIPTORS = 3  # channel, stdout, stderr
 DATA_ROLES = ("executor",)  # those that read the data of this package
@@ -66,7 +66,7 @@ class Nursery:
 
     def run(self) -> None:
         """Answer one request after the other until the front closes its end."""
-        self._send(Ready(threads()))
+        self._send(Ready(kin.threads()))
         while True:
             message, descriptors = self._receive()
             if not message:

@@ -6,7 +6,6 @@ import gc
 import importlib
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from grader.sandbox.control import Setup
@@ -30,12 +29,6 @@ def load(setup: Setup) -> dict[str, Callable[[Any], None]]:
     gc.freeze()  # a collection in a child would touch, and so copy, every page that it shares
     gc.enable()
     return serve
-
-
-def threads() -> int:
-    """Return the number of threads of this process; 1 where the system does not say."""
-    tasks = Path("/proc/self/task")
-    return sum(1 for _ in tasks.iterdir()) if tasks.exists() else 1
 
 
 def _import(name: str) -> Any:

@@ -13,6 +13,8 @@ from grader.sandbox.control import Attempt, Confined, Layer
 Level = Literal["sealed", "partial", "none"]
 LEVELS: tuple[Level, ...] = ("none", "partial", "sealed")
 
+_FILTERED = {"Seccomp": "2", "NoNewPrivs": "1"}  # in /proc/PID/status, for a process with a filter that binds
+
 FILES, CALLS = "files", "calls"
 
 
@@ -93,9 +95,9 @@ def _calls(layers: Mapping[str, Layer], attempts: tuple[Attempt, ...], status: M
         return Gap("system calls are not filtered", reason, fix)
     if passed := _passed(attempts, CALLS):
         return Gap(f"it could {passed}", "the filter of system calls is in force and does not hold", fix)
-    seen = (status.get("Seccomp"), status.get("NoNewPrivs"))
-    if seen != ("2", "1"):
-        told = "/proc does not show the process (hidepid?)" if not status else f"/proc shows Seccomp {seen[0]}"
+    if any(status.get(name) != value for name, value in _FILTERED.items()):
+        shown = ", ".join(f"{name}: {status.get(name, 'nothing')}" for name in _FILTERED)
+        told = f"/proc shows {shown}" if status else "/proc does not show the process (hidepid?)"
         return Gap("system calls may not be filtered", told, "Run s5-grade where /proc shows processes of your own.")
     return None
 

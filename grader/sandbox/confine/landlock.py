@@ -11,10 +11,10 @@ import errno
 import os
 import struct
 from collections.abc import Iterable
-from pathlib import Path
 
 from grader.sandbox.confine.machines import calls
 from grader.sandbox.confine.state import Unavailable, error_name
+from grader.sandbox.kin import threads
 from grader.sandbox.linux import PR_SET_NO_NEW_PRIVS, prctl, syscall
 
 _CREATE_VERSION = 1
@@ -55,9 +55,9 @@ def restrict(readable: Iterable[str], writable: Iterable[str] = ()) -> str:
     known = calls()
     if known is None:
         raise Unavailable(f"the numbers of its system calls are not known for this machine ({os.uname().machine})")
-    threads = sum(1 for _ in Path("/proc/self/task").iterdir())
-    if threads != 1:
-        raise Unavailable(f"{threads - 1} threads, started before, would escape it")
+    others = threads() - 1
+    if others:
+        raise Unavailable(f"{others} threads, started before, would escape it")
     numbers = known.numbers
     try:
         reported = syscall(numbers["landlock_create_ruleset"], None, 0, _CREATE_VERSION)
