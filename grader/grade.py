@@ -36,6 +36,7 @@ from grader.sandbox import (
     Exhausted,
     Malformed,
     Refused,
+    Resource,
     Sandbox,
     Standing,
     Template,
@@ -198,10 +199,11 @@ def not_captured(outcome: CaptureOutcome) -> Obstacle:
     if isinstance(outcome, Exhausted):
         return Obstacle(
             "limit",
-            f"the submission's process was ended by the system, most likely for the {outcome.resource} that it took",
-            why="A worker's memory and processor time are limited, and what it takes beyond is refused.",
+            f"the submission's process was ended: {_TAKEN[outcome.resource]}",
+            why="The memory, processor time and threads of a submission are limited.",
             fix="Look for tensors, lists or loops in __init__ or forward that are far larger than the task needs.",
-            error=outcome.stderr,
+            error=_FRAMES_OF_OURS.sub("", outcome.stderr),
+            span=_crash_site(outcome.stderr),
         )
     if isinstance(outcome, TimedOut):
         return Obstacle(
@@ -238,7 +240,9 @@ def not_captured(outcome: CaptureOutcome) -> Obstacle:
 
 _CRASH_SITE = re.compile(rf'^  File "{re.escape(SUBMISSION)}(.+)", line (\d+)', re.MULTILINE)
 # What faulthandler tells beside the student's own lines helps nobody here.
-_FRAMES_OF_OURS = re.compile(rf'^(  File "(?!{re.escape(SUBMISSION)}).*|Extension modules: .*)\n?', re.MULTILINE)
+_FRAMES_OF_OURS = re.compile(
+    rf'^(  File "(?!{re.escape(SUBMISSION)}).*|Extension modules: .*|(Current t|T)hread 0x.*)\n?', re.MULTILINE
+)
 
 
 def _crash_site(stderr: str) -> Span | None:
@@ -247,6 +251,11 @@ def _crash_site(stderr: str) -> Span | None:
     return Span(site[1], int(site[2][:9])) if site else None
 
 
+_TAKEN: dict[Resource, str] = {
+    "memory": "most likely the memory ran out",
+    "processor time": "it took more processor time than it was given",
+    "threads": "it started far more threads than a model needs",
+}
 _HAS = {"partial": "gives a part of it", "none": "gives none"}
 
 
@@ -268,7 +277,7 @@ def not_executed(outcome: ExecuteOutcome) -> Obstacle:
     if isinstance(outcome, Exhausted):
         return Obstacle(
             "limit",
-            f"the grading process was ended by the system, most likely for the {outcome.resource} that it took",
+            f"the grading process was ended: {_TAKEN[outcome.resource]}",
             why="The model is larger than those that this grader is made for.",
             fix="Use smaller layers, or a smaller batch size in the recipe of the rules.",
             error=outcome.stderr,

@@ -218,7 +218,7 @@ CAPTURES = {
         Exhausted("memory", "last words"),
         (
             "limit",
-            "the submission's process was ended by the system, most likely for the memory that it took",
+            "the submission's process was ended: most likely the memory ran out",
             "Look for tensors, lists or loops in __init__ or forward that are far larger than the task needs.",
             "last words",
         ),
@@ -260,7 +260,7 @@ EXECUTIONS = {
         Exhausted("processor time", ""),
         (
             "limit",
-            "the grading process was ended by the system, most likely for the processor time that it took",
+            "the grading process was ended: it took more processor time than it was given",
             "Use smaller layers, or a smaller batch size in the recipe of the rules.",
             "",
         ),

@@ -15,10 +15,14 @@ LayerName = Literal["limits", "privileges", "landlock", "seccomp", "bubblewrap",
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """How every child is confined: the layers to put in force, and the file that must then be out of its reach."""
+    """How every child is confined: the layers to put in force, and the file that must then be out of its reach.
+
+    `counted_apart` says that the kernel counts the processes of this grader by themselves, not with all of its user's.
+    """
 
     layers: tuple[LayerName, ...]
     canary: str
+    counted_apart: bool = False
 
 
 class Setup(msgspec.Struct, frozen=True):

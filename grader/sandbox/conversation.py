@@ -7,17 +7,18 @@ import socket
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, Union
+from typing import Any, Generic, TypeVar, Union
 
 import msgspec
 
 from grader.sandbox.channel import HEADER
 from grader.sandbox.control import REQUEST_CAP, Confined, Failed
 from grader.sandbox.launch import READY_SECONDS
-from grader.sandbox.outcomes import Crashed, Exhausted, Failure, SandboxError, TimedOut, TooLarge
+from grader.sandbox.outcomes import Crashed, Exhausted, Failure, Resource, SandboxError, TimedOut, TooLarge
 from grader.sandbox.tail import Tail
 from grader.sandbox.template import Child
 
+WATCH_SECONDS = 0.05  # between two looks at what a child takes that no limit bounds
 EXIT_SECONDS = 1.0  # a process that has closed its channel by exiting is gone well before
 
 _GREETING: msgspec.json.Decoder[Confined | Failed] = msgspec.json.Decoder(Union[Confined, Failed])
@@ -138,14 +139,23 @@ def converse(conversations: Sequence[Conversation[Any]], seconds: float) -> Iter
             selector.register(conversation.child.stdout, selectors.EVENT_READ, conversation.child.stdout)
             selector.register(conversation.child.stderr, selectors.EVENT_READ, conversation.child.stderr)
         while going:
-            for key, mask in selector.select(max(0.0, deadline - time.monotonic())):
+            for key, mask in selector.select(min(max(0.0, deadline - time.monotonic()), WATCH_SECONDS)):
                 _serve(selector, key, mask)
             for conversation in going:
-                if conversation.outcome is None and time.monotonic() >= deadline:
-                    conversation.outcome = TimedOut(seconds, conversation.child.last_words())
+                if conversation.outcome is None:
+                    conversation.outcome = _stopped(conversation.child, deadline, seconds)
             ended = [conversation for conversation in going if conversation.outcome is not None]
             going = [conversation for conversation in going if conversation.outcome is None]
             yield from ended
+
+
+def _stopped(child: Child, deadline: float, seconds: float) -> TimedOut | Exhausted | None:
+    """Return why a child must stop now; None while it may go on."""
+    if time.monotonic() >= deadline:
+        return TimedOut(seconds, child.last_words())
+    if child.overruns():
+        return Exhausted("threads", child.last_words())
+    return None
 
 
 def greet(children: Sequence[Child]) -> None:
@@ -179,7 +189,7 @@ def _greeting() -> Script[Confined | Failed]:
 
 
 # How the kernel ends a process that took too much; nothing of ours has killed it by then.
-_ENDS: tuple[tuple[str, str, Literal["memory", "processor time"]], ...] = (
+_ENDS: tuple[tuple[str, str, Resource], ...] = (
     ("signal 9 (SIGKILL)", "", "memory"),
     ("signal 6 (SIGABRT)", "bad_alloc", "memory"),
     ("exit status 1", "\nMemoryError", "memory"),

@@ -85,9 +85,12 @@ class Forking:
     def _wrapped(self) -> TemplateProcess:
         readable = [*paths.libraries(), str(paths.PACKAGE), *self._path]
         self._around = (Layer("bubblewrap", True, "own mounts, processes, network and users"),)
+        # A user's processes are counted in each namespace of users; root's never are.
+        terms = msgspec.structs.replace(self._setup.terms, counted_apart=os.getuid() != 0)
+        setup = msgspec.structs.replace(self._setup, terms=terms)
         try:
             return TemplateProcess(
-                lambda control: command("nursery", control, self._setup, self._path),
+                lambda control: command("nursery", control, setup, self._path),
                 lambda line, info: bubblewrap.wrapped(line, readable, info),
             )
         except (Unavailable, SandboxError) as error:

@@ -8,6 +8,8 @@ from typing import Literal, Union
 from grader.protocol import Graded, Probe, Refusal, Ungradable
 from grader.sandbox.standing import Standing
 
+Resource = Literal["memory", "processor time", "threads"]
+
 
 class SandboxError(Exception):
     """The grader's own processes could not do their work; the submission is not to blame."""
@@ -71,9 +73,12 @@ class Crashed:
 
 @dataclass(frozen=True, slots=True)
 class Exhausted:
-    """The process was ended by the kernel for what it took of a resource; `stderr` is the end of what it wrote."""
+    """The process was ended for what it took of a resource; `stderr` is the end of what it wrote.
 
-    resource: Literal["memory", "processor time"]
+    Memory and processor time are the kernel's to watch, threads are ours.
+    """
+
+    resource: Resource
     stderr: str
 
 

@@ -26,6 +26,7 @@ PRELOAD = ("torch",)
 LAYERS: tuple[LayerName, ...] = ("limits", "privileges", "landlock", "seccomp", "bubblewrap")
 
 LAST_WORDS_SECONDS = 0.3
+SPARE_THREADS = 64
 
 Start = Literal["auto", "fork", "spawn"]
 Sandbox = Literal["auto", "strict", "off"]
@@ -101,9 +102,9 @@ class Template:
         """Start a child as soon as can be; on leaving, it and all its descendants are dead and reaped."""
         self.ready()
         self._canary.sing()
-        child = Child(self._launcher, next(self._numbers))
+        child = Child(self._launcher, next(self._numbers), errand)
         try:
-            child.launch(errand)
+            child.launch()
             yield child
         finally:
             try:
@@ -150,10 +151,11 @@ class Child:
     `standing` is how well it is confined, None until it has stood ready.
     """
 
-    def __init__(self, launcher: Launcher, number: int) -> None:
+    def __init__(self, launcher: Launcher, number: int, errand: Errand) -> None:
         self.standing: Standing | None = None
         self._launcher = launcher
         self._number = number
+        self._errand = errand
         self._pid: int | None = None
         self._status: str | None = None
         self._output, self._errors = os.pipe(), os.pipe()
@@ -161,15 +163,22 @@ class Child:
         self.connection.setblocking(False)
         self.stdout, self.stderr = Tail(self._output[0]), Tail(self._errors[0])
 
-    def launch(self, errand: Errand) -> None:
+    def launch(self) -> None:
         """Start the process; the ends that it holds are closed on this side."""
         with self._theirs, os.fdopen(self._output[1], "wb") as output, os.fdopen(self._errors[1], "wb") as errors:
             descriptors = (self._theirs.fileno(), output.fileno(), errors.fileno())
-            self._pid = self._launcher.launch(self._number, errand, descriptors)
+            self._pid = self._launcher.launch(self._number, self._errand, descriptors)
 
     def judge(self, confined: Confined) -> None:
         """Settle the standing, from what the child tells of itself, having run nothing but our code, and the kernel."""
         self.standing = judge(self._launcher.layers, self._launcher.around, confined, kernel_view(self._pid))
+
+    def overruns(self) -> bool:
+        """Tell whether the process runs far more threads than it was started for.
+
+        Address space bounds them only at some ten thousand, and a kernel may have numbers for no more than 32,768.
+        """
+        return int(kernel_view(self._pid).get("Threads", "1")) > self._errand.threads + SPARE_THREADS
 
     def last_words(self) -> str:
         """Ask the process where it is, which ends it, and return the end of its stderr.

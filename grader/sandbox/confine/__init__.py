@@ -16,19 +16,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from grader.sandbox.confine import landlock, limits, paths, privileges, seccomp, witness
 from grader.sandbox.confine.state import Unavailable
 from grader.sandbox.control import Attempt, Errand, Layer, LayerName, Terms
 
 __all__ = ["Confinement"]
-
-
-def _is_counted_apart() -> bool:
-    """In a namespace with one user the kernel counts only what this grader has started; of root it counts nothing."""
-    _, outside, count = Path("/proc/self/uid_map").read_text("ascii").split()[:3]
-    return count == "1" and outside != "0"
 
 
 class Confinement:
@@ -44,7 +37,7 @@ class Confinement:
         """Give up resources and privileges."""
         errand = self._errand
         self._put("limits", lambda: limits.restrict(seconds=errand.seconds, threads=errand.threads))
-        if "bubblewrap" in self._terms.layers and _is_counted_apart():
+        if self._terms.counted_apart:
             self._put("limits", limits.restrict_processes)
         self._put("privileges", privileges.drop)
 
