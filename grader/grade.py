@@ -83,7 +83,9 @@ def grade(
     submission is in the report. Raises RulesError for faulty rules, SandboxError where no process can be started.
     """
     settings = Settings(file, class_name, arguments or {}, train, seed, budget, device, threads, timeout)
-    with Template.start(sandbox=sandbox) as template:  # returns at once; torch is imported while the files are read
+    with Template.start(
+        sandbox=sandbox, gpu=device == "cuda"
+    ) as template:  # returns at once; torch is imported while the files are read
         course = rules if isinstance(rules, Rules) else read_rules(rules)
         return grade_in(template, path, course, settings, on_progress)
 

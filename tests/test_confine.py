@@ -210,12 +210,15 @@ def test_a_gpu_is_given_its_devices_and_no_more() -> None:
     program = assemble(rules(OWN, gpu=True), known)
     answers = {
         name: evaluate(program, ARCHES["x86_64"], known.numbers[name], 1, 2, os.O_RDWR)
-        for name in ("openat", "ioctl", "mlock", "eventfd2", "socket", "execve", "fork", "ptrace", "kill")
+        for name in ("openat", "ioctl", "mlock", "eventfd2", "socket", "execve", "fork", "ptrace", "kill", "accept")
     }
     assert answers == {
-        **dict.fromkeys(("openat", "ioctl", "mlock", "eventfd2"), "allow"),
-        **dict.fromkeys(("socket", "execve", "fork", "ptrace", "kill"), "EPERM"),
+        **dict.fromkeys(("openat", "ioctl", "mlock", "eventfd2", "socket"), "allow"),
+        **dict.fromkeys(("execve", "fork", "ptrace", "kill", "accept"), "EPERM"),
     }
+    numbers = known.numbers
+    assert evaluate(program, ARCHES["x86_64"], numbers["socket"], 2, 1) == "EPERM"  # local sockets alone
+    assert evaluate(program, ARCHES["x86_64"], numbers["connect"], 3) == "ENOENT"
 
 
 # Landlock, on kernels that are played

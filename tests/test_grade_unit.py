@@ -42,7 +42,7 @@ class Processes:
         self.outcomes = {"capture": capture, "execute": execute}
         self.asked: dict[str, Any] = {}
         self.closed = False
-        self.sandbox = ""
+        self.sandbox, self.gpu = "", False
         self.standing = Standing(
             "partial", {"seccomp": "a filter"}, (Gap("it could read a file", "no Landlock", "Update."),)
         )
@@ -53,8 +53,8 @@ class Processes:
     def __exit__(self, *exception: object) -> None:
         self.closed = True
 
-    def start(self, *, sandbox: str) -> Processes:
-        self.sandbox = sandbox
+    def start(self, *, sandbox: str, gpu: bool) -> Processes:
+        self.sandbox, self.gpu = sandbox, gpu
         return self
 
     def capture(self, template: Any, job: Any, batches: Any, timeout: float) -> Any:
@@ -136,7 +136,7 @@ def test_training_is_asked_for_with_the_recipe_of_the_rules(here: Path, monkeypa
     recipe = msgspec.msgpack.decode(msgspec.msgpack.encode(options["recipe"]))
     assert job.train == TrainRequest(99.0, recipe, 5, 60, 3, "cuda")
     assert "accuracy" in [request.check for request in job.checks]
-    assert (seconds, played.asked["limits"]) == (360, (3, "cuda"))
+    assert (seconds, played.asked["limits"], played.gpu) == (360, (3, "cuda"), True)
 
 
 def test_training_without_an_accuracy_rule(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

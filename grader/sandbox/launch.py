@@ -63,12 +63,17 @@ class Forking:
 
     layers: Mapping[str, str] = {"process": "own session, killed with all descendants", **_COMMON}
 
-    def __init__(self, setup: Setup, path: Sequence[str]) -> None:
+    def __init__(self, setup: Setup, path: Sequence[str], *, gpu: bool = False) -> None:
         self._lock = threading.Lock()  # one request at a time, also when a class is graded by several threads
         self._setup = setup
         self._path = path
         self._ready: Ready | Failed | None = None
-        self._template = self._wrapped() if "bubblewrap" in setup.terms.layers else self._plain()
+        if "bubblewrap" not in setup.terms.layers:
+            self._template = self._plain()
+        elif gpu:
+            self._template = self._plain("the driver of a GPU needs the machine's own devices")
+        else:
+            self._template = self._wrapped()
 
     @property
     def around(self) -> tuple[Layer, ...]:

@@ -57,13 +57,14 @@ class Template:
         preload: Sequence[str] = PRELOAD,
         path: Sequence[str] = (),
         start: Start = "auto",
+        gpu: bool = False,
     ) -> Template:
         """Start the template and return at once; it imports in the background.
 
         `sandbox` is what is done about children that are less than sealed: 'auto' lets them be, 'strict' gives them no
         work, 'off' asks for no layer at all. `layers` are those to put in force. `roles` maps a role to the module that
         holds its `serve(channel)`, `preload` names libraries to import first, `path` adds folders to the end of
-        `sys.path`.
+        `sys.path`. `gpu` says that an executor will train on one.
         """
         if sys.platform == "win32":
             raise SandboxError("submissions cannot be confined on Windows; run the grader in WSL")
@@ -75,7 +76,7 @@ class Template:
         if start == "spawn" or (start == "auto" and sys.platform != "linux"):
             return cls(spawning, canary, sandbox)
         try:
-            forking = Forking(setup, folders)
+            forking = Forking(setup, folders, gpu=gpu)
         except BaseException:
             canary.close()
             raise

@@ -24,6 +24,7 @@ _RULE_PATH_BENEATH = 1
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _FIRST_RIGHTS = (1 << 13) - 1  # execute, write, read, list, and all that makes or removes an entry
 _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
+_WRITING = _READ_FILE | _READ_DIR | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV  # what is there, not what could be made
 _TCP = 0b11  # bind and connect
 _SCOPES = 0b11  # abstract Unix sockets, signals
 
@@ -69,7 +70,7 @@ def restrict(readable: Iterable[str], writable: Iterable[str] = ()) -> str:
         for path in readable:
             _allow(numbers["landlock_add_rule"], ruleset, path, _READ_FILE | _READ_DIR)
         for path in writable:
-            _allow(numbers["landlock_add_rule"], ruleset, path, (_READ_FILE | _WRITE_FILE | _IOCTL_DEV) & rights)
+            _allow(numbers["landlock_add_rule"], ruleset, path, _WRITING & rights)
         prctl(PR_SET_NO_NEW_PRIVS, 1)  # without it, only root may restrict itself
         syscall(numbers["landlock_restrict_self"], ruleset, 0)
     except OSError as error:

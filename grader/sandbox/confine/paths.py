@@ -12,6 +12,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).absolute().parents[2]  # the folder of this package itself, its data included
 
+LINKER_DEPTH = 4  # files that include each other
+
 _SYSTEM = (
     "/lib /lib32 /lib64 /usr/lib /usr/lib32 /usr/lib64 /usr/local/lib /usr/local/lib64 /nix/store /gnu/store"
     " /etc/ld.so.cache /etc/localtime /usr/share/zoneinfo"
@@ -21,7 +23,14 @@ _KERNEL = (
     "/dev/null /dev/zero /dev/random /dev/urandom /proc/cpuinfo /sys/devices/system/cpu /sys/devices/system/node"
     " /proc/self/fd /proc/self/maps /proc/self/stat /proc/self/statm /proc/self/status"
 ).split()
-GPU_READ = ("/proc/driver/nvidia", "/proc/devices", "/proc/modules", "/sys/bus/pci", "/sys/devices", "/proc/self")
+GPU_READ = (
+    "/proc/driver/nvidia",
+    "/proc/devices",
+    "/proc/modules",
+    "/proc/sys/vm/mmap_min_addr",
+    "/sys/bus/pci",
+    "/sys/devices",
+)
 GPU_WRITE = (
     *(f"/dev/nvidia{number}" for number in range(16)),
     "/dev/nvidiactl",
@@ -30,6 +39,7 @@ GPU_WRITE = (
     "/dev/nvidia-modeset",
     "/dev/nvidia-caps",
     "/dev/null",
+    "/proc/self/task",  # it gives its threads names
 )
 
 
@@ -45,8 +55,23 @@ def libraries() -> list[str]:
     named = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
     packages = [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]  # noqa: PTH119
     user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-    searched = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    searched = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), *_linked(Path("/etc/ld.so.conf"))]
     return _existing([*inner, *named, *packages, *user, *_SYSTEM, *filter(os.path.isabs, searched)])
+
+
+def _linked(file: Path, depth: int = 0) -> list[str]:
+    """Return the folders in which the linker's configuration looks for libraries, as ldconfig(8) reads it."""
+    found: list[str] = []
+    with suppress(OSError):
+        for line in file.read_text("utf-8", "replace").splitlines():
+            words = line.partition("#")[0].split()
+            if words[:1] == ["include"] and depth < LINKER_DEPTH:
+                for pattern in words[1:]:
+                    inner = sorted(Path("/").glob(str(file.parent / pattern).lstrip("/")))
+                    found += [folder for other in inner for folder in _linked(other, depth + 1)]
+            elif words[:1] != ["include"]:
+                found += words
+    return found
 
 
 def loaded() -> list[str]:

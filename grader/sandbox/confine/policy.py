@@ -50,11 +50,13 @@ getpid getppid gettid getuid geteuid getgid getegid getpgrp getrlimit
 uname sysinfo umask getrandom
 """.split()
 
-# A driver of a GPU maps its devices, waits for them, and asks where memory lies.
+# A GPU's driver maps its devices, waits for them, asks where memory lies, and opens a local socket that it listens at;
+# it can connect to none. No submission's code runs beside it.
 _GPU = """
 eventfd2 pipe2 mlock munlock mbind get_mempolicy set_mempolicy sched_getparam sched_getscheduler sched_get_priority_max
-sched_get_priority_min
+sched_get_priority_min bind listen setsockopt
 """.split()
+_AF_UNIX = 1
 
 _O_PATH, _O_TMPFILE = 0o10000000, 0o20000000
 _WRITING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | _O_PATH | _O_TMPFILE
@@ -78,6 +80,7 @@ def rules(own: int, *, gpu: bool = False) -> list[Rule]:
     return [
         *found,
         # With a GPU, Landlock alone decides: it lets the driver's devices be written, and nothing else.
+        *(_of_a_driver() if gpu else ()),
         Rule("open", ((),) if gpu else ((reading[0],),), errno.EROFS),
         Rule("openat", ((),) if gpu else ((reading[1],),), errno.EROFS),
         Rule("openat2", (), errno.ENOSYS),  # its flags lie in memory, out of a filter's sight
@@ -97,6 +100,16 @@ def rules(own: int, *, gpu: bool = False) -> list[Rule]:
         Rule("tgkill", _any_of(0, (own,))),
         Rule("prlimit64", _any_of(0, (0, own))),
         Rule("sched_setaffinity", _any_of(0, (0, own))),
+    ]
+
+
+def _of_a_driver() -> list[Rule]:
+    """A GPU's driver gives up on answers that it does not know: it is told what a plain user would be."""
+    return [
+        Rule("socket", _any_of(0, (_AF_UNIX,))),
+        Rule("connect", (), errno.ENOENT),  # to a daemon that shares the GPU, where there is one
+        *(Rule(name, (), errno.ENOENT) for name in ("unlink", "unlinkat")),  # of its socket's name, were it a file's
+        *(Rule(name, (), errno.EACCES) for name in ("symlink", "symlinkat", "mkdir", "mkdirat")),
     ]
 
 
