@@ -17,7 +17,7 @@ import msgspec
 from grader.sandbox import kin
 from grader.sandbox.channel import Channel
 from grader.sandbox.confine import Confinement, paths
-from grader.sandbox.control import Confined, Errand, Failed, Setup, Terms
+from grader.sandbox.control import Confined, Errand, Failed, Start, Terms
 from grader.sandbox.environment import KEPT
 from grader.sandbox.preload import ImportFailed, load
 
@@ -53,16 +53,17 @@ def run_forked(
 def main() -> NoReturn:
     """Serve one role in a fresh process.
 
-    `argv` is the channel's descriptor, the Setup as JSON, the front's pid, and the Errand as JSON. It is confined
-    before the imports, which may start threads: what is in force by then holds for these too.
+    `argv` is the channel's descriptor, stdin has the rest. The process is confined before the imports, which may start
+    threads: what is in force by then holds for these too.
     """
     channel = Channel(int(sys.argv[1]))
     os.set_inheritable(channel.descriptor, False)
+    start = told()
+    assert start.errand is not None
     if sys.platform == "linux":
-        kin.die_with(int(sys.argv[3]))
-    setup = msgspec.json.decode(sys.argv[2], type=Setup)
-    errand = msgspec.json.decode(sys.argv[4], type=Errand)
-    confinement = Confinement(setup.terms, errand, [*paths.libraries(), *_importable(sys.argv[5:])])
+        kin.die_with(start.parent)
+    setup = start.setup
+    confinement = Confinement(setup.terms, start.errand, [*paths.libraries(), *_importable(sys.argv[2:])])
     confinement.lessen()
     confinement.enclose()
     try:
@@ -73,6 +74,15 @@ def main() -> NoReturn:
     confinement.bound_memory()
     _settle()
     _run(serve, channel, confinement)
+
+
+def told() -> Start:
+    """Return what the front has to tell a fresh process, and leave it with an empty stdin."""
+    message = sys.stdin.buffer.read()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return msgspec.json.decode(message, type=Start)
 
 
 def _importable(path: Iterable[str]) -> list[str]:

@@ -42,6 +42,17 @@ class Errand(msgspec.Struct, frozen=True):
     device: Device = "cpu"
 
 
+class Start(msgspec.Struct, frozen=True):
+    """What a fresh process of ours reads from its stdin: a command line could be read by all that runs in it.
+
+    `parent` is the process to end with, `errand` that of a process which serves just one.
+    """
+
+    setup: Setup
+    parent: int
+    errand: Errand | None = None
+
+
 class Layer(msgspec.Struct, frozen=True):
     """One layer of a child's confinement: in force or not, and what it is, or why not, in words."""
 

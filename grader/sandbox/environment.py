@@ -8,10 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
-from grader.sandbox.control import Errand, Setup
-
 # All that a child sees. One thread: results then do not depend on the machine, and a fork is safe.
 KEPT = {
     "OMP_NUM_THREADS": "1",
@@ -34,7 +30,7 @@ PASSED_ON = ("LD_LIBRARY_PATH",)  # where some installations keep the libraries 
 # Python 3.10 knows no safe path and puts '' first: it goes before anything of ours is imported.
 _BOOTSTRAP = (
     "import sys; sys.path[:] = [p for p in sys.path if p]; "
-    "sys.path += [p for p in sys.argv[5:] if p not in sys.path]; "
+    "sys.path += [p for p in sys.argv[2:] if p not in sys.path]; "
     "from grader.sandbox.{module} import main; main()"
 )
 
@@ -44,16 +40,14 @@ def environment() -> dict[str, str]:
     return {**KEPT, **INTERPRETER, **{name: os.environ[name] for name in PASSED_ON if name in os.environ}}
 
 
-def command(module: str, descriptor: int, setup: Setup, path: Sequence[str], errand: Errand | None = None) -> list[str]:
-    """Return the command that runs `main` of a module of this package, for one child's errand or for all.
+def command(module: str, descriptor: int, path: Sequence[str]) -> list[str]:
+    """Return the command that runs `main` of a module of this package; what it needs to know comes on its stdin.
 
     The folder that holds the package, the user's site-packages where they are enabled, and `path` come last on
     `sys.path`, so that nothing in them hides a module of the library.
     """
     folders = [str(Path(__file__).absolute().parents[2]), *_user_site(), *path]
-    messages = [msgspec.json.encode(message).decode() for message in (setup, errand)]
-    arguments = [str(descriptor), messages[0], str(os.getpid()), messages[1], *folders]
-    return [sys.executable, "-c", _BOOTSTRAP.format(module=module), *arguments]
+    return [sys.executable, "-c", _BOOTSTRAP.format(module=module), str(descriptor), *folders]
 
 
 def _user_site() -> list[str]:

@@ -15,7 +15,7 @@ import msgspec
 
 from grader.sandbox.confine import bubblewrap, paths, seatbelt
 from grader.sandbox.confine.state import Unavailable
-from grader.sandbox.control import End, Ended, Errand, Failed, Launch, Launched, Layer, Ready, Request, Setup
+from grader.sandbox.control import End, Ended, Errand, Failed, Launch, Launched, Layer, Ready, Request, Setup, Start
 from grader.sandbox.environment import command
 from grader.sandbox.outcomes import SandboxError
 from grader.sandbox.process import TemplateProcess, process_behind, start
@@ -85,7 +85,7 @@ class Forking:
         kept = tuple(name for name in terms.layers if name != "bubblewrap")
         setup = msgspec.structs.replace(self._setup, terms=msgspec.structs.replace(terms, layers=kept))
         self._around: tuple[Layer, ...] = (Layer("bubblewrap", False, without),) if without else ()
-        return TemplateProcess(lambda control: command("nursery", control, setup, self._path))
+        return TemplateProcess(setup, self._path)
 
     def _wrapped(self) -> TemplateProcess:
         readable = [*paths.libraries(), str(paths.PACKAGE), *self._path]
@@ -94,10 +94,7 @@ class Forking:
         terms = msgspec.structs.replace(self._setup.terms, counted_apart=os.getuid() != 0)
         setup = msgspec.structs.replace(self._setup, terms=terms)
         try:
-            return TemplateProcess(
-                lambda control: command("nursery", control, setup, self._path),
-                lambda line, info: bubblewrap.wrapped(line, readable, info),
-            )
+            return TemplateProcess(setup, self._path, lambda line, info: bubblewrap.wrapped(line, readable, info))
         except (Unavailable, SandboxError) as error:
             return self._plain(str(error))
 
@@ -184,10 +181,10 @@ class Spawning:
     def launch(self, number: int, errand: Errand, descriptors: Descriptors) -> int | None:
         channel, *output = descriptors
         setup = msgspec.structs.replace(self._setup, roles={errand.role: self._setup.roles[errand.role]})
-        line = command("child", channel, setup, self._path, errand)
+        line = command("child", channel, self._path)
         if any(layer.name == "seatbelt" for layer in self.around):
             line = seatbelt.wrapped(line, [*paths.libraries(), str(paths.PACKAGE), *self._path])
-        self._children[number] = start(line, (output[0], output[1]), (channel,))
+        self._children[number] = start(line, Start(setup, os.getpid(), errand), (output[0], output[1]), (channel,))
         return self._children[number].pid
 
     def end(self, number: int, grace: float) -> Ended:

@@ -25,7 +25,6 @@ from grader.sandbox.control import (
     Ready,
     Reply,
     Request,
-    Setup,
     Terms,
 )
 from grader.sandbox.preload import ImportFailed, load
@@ -35,9 +34,9 @@ DATA_ROLES = ("executor",)  # those that read the data of this package
 
 
 def main() -> NoReturn:
-    """Run the template process: `argv` is the control socket's descriptor and the Setup as JSON."""
+    """Run the template process: `argv` is the control socket's descriptor, stdin has the rest."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    setup = msgspec.json.decode(sys.argv[2], type=Setup)
+    setup = child.told().setup
     try:
         serve = load(setup)
     except ImportFailed as error:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from grader.sandbox.control import REQUEST_CAP, Reply, Request
-from grader.sandbox.environment import environment
+from grader.sandbox.control import REQUEST_CAP, Reply, Request, Setup, Start
+from grader.sandbox.environment import command, environment
 from grader.sandbox.outcomes import SandboxError
 
 CLOSE_SECONDS = 10.0
@@ -27,7 +27,7 @@ Wrap = Callable[[list[str], int], list[str]]  # a command, and the descriptor fo
 class TemplateProcess:
     """One start of the template. `wrap` puts another program around it, which tells its first process on a pipe."""
 
-    def __init__(self, command: Callable[[int], list[str]], wrap: Wrap | None = None) -> None:
+    def __init__(self, setup: Setup, path: Sequence[str], wrap: Wrap | None = None) -> None:
         self._log = os.fdopen(os.memfd_create("template"), "w+b")
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         told, telling = os.pipe()
@@ -35,10 +35,10 @@ class TemplateProcess:
         os.set_blocking(told, False)
         self._telling = b""
         try:
-            line = command(theirs.fileno())
+            line = command("nursery", theirs.fileno(), path)
             line = wrap(line, telling) if wrap else line
             passed = (theirs.fileno(), telling) if wrap else (theirs.fileno(),)
-            self._process = start(line, (self._log.fileno(), self._log.fileno()), passed)
+            self._process = start(line, Start(setup, os.getpid()), (self._log.fileno(), self._log.fileno()), passed)
         except BaseException:
             self._release()
             raise
@@ -110,12 +110,20 @@ class TemplateProcess:
         return SandboxError(f"the template process ended with {status}" + (f": {lines[-1]}" if lines else ""))
 
 
-def start(command: list[str], output: tuple[int, int], passed: Sequence[int]) -> subprocess.Popen[bytes]:
+def start(line: list[str], message: Start, output: tuple[int, int], passed: Sequence[int]) -> subprocess.Popen[bytes]:
     """Start a process of ours with these descriptors as stdout and stderr and those to inherit; raise SandboxError."""
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as theirs, os.fdopen(write, "wb") as ours:
+        ours.write(msgspec.json.encode(message))  # shorter than what a pipe holds
+        ours.close()
+        return _started(line, theirs.fileno(), output, passed)
+
+
+def _started(line: list[str], stdin: int, output: tuple[int, int], passed: Sequence[int]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
+            line,
+            stdin=stdin,
             stdout=output[0],
             stderr=output[1],
             pass_fds=passed,
