@@ -137,15 +137,10 @@ def observe_proven(replay: Replay, mode: Mode, untraced: Mapping[str, Tensor], j
 
 
 def compare(replay: Replay, mode: Mode, batch: int, found: list[Tensor], untraced: Mapping[str, Tensor]) -> None:
-    prefix = f"{mode}.{batch}."
-    expected = [untraced[name] for name in sorted(untraced, key=_place) if name.startswith(prefix)]
-    if len(found) != len(expected) or not all(map(same, found, expected)):
+    names = [f"{mode}.{batch}.{place}" for place in range(len(found))]
+    given = {name for name in untraced if name.startswith(f"{mode}.{batch}.")}
+    if given != set(names) or not all(same(one, untraced[name]) for one, name in zip(found, names, strict=True)):
         raise NotGradable(not_faithful(replay.graph, mode, batch))
-
-
-def _place(name: str) -> int:
-    last = name.rpartition(".")[2]
-    return int(last) if last.isdecimal() else -1
 
 
 def same(one: Tensor, other: Tensor) -> bool:

@@ -573,3 +573,87 @@ def test_the_profile_of_macos() -> None:
 def test_a_command_under_the_profile() -> None:
     line = seatbelt.wrapped(["/py", "-c", "pass"], ["/lib"])
     assert (line[:2], line[3:]) == (["/usr/bin/sandbox-exec", "-p"], ["/py", "-c", "pass"])
+
+
+# What a student is told
+
+
+STUDENT = """
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import urllib.request
+
+import torch
+import torch.nn as nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 3)
+        {line}
+
+    def forward(self, x):
+        return self.conv(x).mean((2, 3))
+"""
+NO_FILES = "A submission is graded from its source alone: there are no other files to read."
+NO_WRITING = "A submission is graded in a sandbox, where nothing can be written."
+NO_OTHERS = "A submission is graded in a sandbox: it starts no processes, opens no connections and changes no others."
+LIMITED = "The memory, processor time and threads of a submission are limited."
+
+
+@pytest.fixture(scope="module")
+def sealed(sealable: None) -> Iterator[Template]:
+    with Template.start(sandbox="strict") as template:
+        yield template
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "why"),
+    [
+        ("open('weights.pt', 'rb')", "constructor", NO_FILES),
+        ("open('/etc/hostname')", "constructor", NO_FILES),
+        ("open('/tmp/log.txt', 'w')", "constructor", NO_WRITING),
+        ("tempfile.mkdtemp()", "constructor", NO_WRITING),
+        ("subprocess.run(['ls'])", "constructor", NO_OTHERS),
+        ("os.fork()", "constructor", NO_OTHERS),
+        ("socket.create_connection(('127.0.0.1', 9))", "constructor", NO_OTHERS),
+        (
+            "urllib.request.urlopen('http://localhost:9')",
+            "constructor",
+            "There is no network where the model is graded.",
+        ),
+        ("os.kill(os.getppid(), 9)", "constructor", NO_OTHERS),
+        ("bytearray(10**11)", "limit", "A worker's memory is limited."),
+        (
+            "torch.ones(10**11)",
+            "limit",
+            "A tensor was asked for that is larger than the memory that a worker may use.",
+        ),
+        (
+            "threading.stack_size(65536); [threading.Thread(target=threading.Event().wait).start() for _ in range(9999)]",
+            "limit",
+            LIMITED,
+        ),
+        ("os.kill(os.getpid(), 9)", "limit", LIMITED),
+        (
+            "os.abort()",
+            "crash",
+            "Its code ended the process while it was loaded or run: an exit, a crash in native code, too much memory.",
+        ),
+        ("while True: pass", "timeout", "Loading a model and running it on a few images takes a second or two."),
+    ],
+)
+def test_what_a_student_is_told(sealed: Template, tmp_path: Path, line: str, code: str, why: str) -> None:
+    text = STUDENT.format(line=line)
+    (tmp_path / "model.py").write_text(text)
+    report = grade_in(sealed, tmp_path / "model.py", read_rules(), Settings(timeout=1 if code == "timeout" else 20))
+    assert report.error is not None
+    assert (report.error.code, report.error.why) == (code, why)
+    assert report.error.fix
+    where = text.split("\n").index(f"        {line}") + 1
+    if "kill(os.getpid" not in line and "threading" not in line:  # which leave no trace of where they were
+        assert (report.error.span.line if report.error.span else None) == where
