@@ -18,7 +18,7 @@ from grader.grade import Settings, grade_in
 from grader.protocol import CaptureJob
 from grader.rules import read_rules
 from grader.sandbox import SandboxError, Template, Unsealed, capture
-from grader.sandbox.confine import bubblewrap, landlock, paths, seatbelt, witness
+from grader.sandbox.confine import landlock, paths, seatbelt, witness
 from grader.sandbox.confine.machines import Calls, calls
 from grader.sandbox.confine.policy import rules
 from grader.sandbox.confine.seccomp import Instruction, assemble
@@ -524,8 +524,13 @@ def test_where_bubblewrap_does_not_work_the_template_starts_without(fake_bubblew
 
 
 @linux
-def test_where_bubblewrap_is_not_installed_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: None)
+def test_where_bubblewrap_is_not_installed_the_report_says_so(
+    fake_bubblewrap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_bubblewrap.write_text("#!/bin/sh\nexit 1\n")
+    fake_bubblewrap.chmod(0o755)
+    monkeypatch.chdir(fake_bubblewrap.parent)
+    monkeypatch.setenv("PATH", ".")  # where anybody's file of that name might be
     assert probed(("bubblewrap",)).layers["bubblewrap"] == "not in force: bwrap is not installed"
 
 
@@ -599,6 +604,10 @@ class Net(nn.Module):
     def forward(self, x):
         return self.conv(x).mean((2, 3))
 """
+THREAD_BOMB = (
+    "threading.stack_size(1 << 16);"
+    " [threading.Thread(target=threading.Event().wait, daemon=True).start() for _ in range(9999)]"
+)
 NO_FILES = "A submission is graded from its source alone: there are no other files to read."
 NO_WRITING = "A submission is graded in a sandbox, where nothing can be written."
 NO_OTHERS = "A submission is graded in a sandbox: it starts no processes, opens no connections and changes no others."
@@ -634,7 +643,7 @@ def sealed(sealable: None) -> Iterator[Template]:
             "A tensor was asked for that is larger than the memory that a worker may use.",
         ),
         (
-            "threading.stack_size(65536); [threading.Thread(target=threading.Event().wait).start() for _ in range(9999)]",
+            THREAD_BOMB,
             "limit",
             LIMITED,
         ),

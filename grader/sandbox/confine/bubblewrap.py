@@ -26,7 +26,8 @@ def wrapped(command: Sequence[str], readable: Iterable[str], info: int) -> list[
     Raises:
         Unavailable: it is not installed.
     """
-    program = shutil.which(PROGRAM)
+    # A relative entry of PATH could lead to a file of the submission's.
+    program = shutil.which(PROGRAM, path=os.pathsep.join(filter(os.path.isabs, os.get_exec_path())))
     if program is None:
         raise Unavailable("bwrap is not installed")
     options = "--unshare-user-try --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try".split()
