@@ -78,12 +78,12 @@ def kernel_view(pid: int | None) -> dict[str, str]:
 def _files(layers: Mapping[str, Layer], attempts: tuple[Attempt, ...]) -> Gap | None:
     """Return what is missing for files to be out of reach."""
     passed = _passed(attempts, FILES)
-    if passed:
-        holding = [name for name in ("landlock", "bubblewrap", "seatbelt") if name in layers and layers[name].held]
-        reasons = [f"{layers[name].words}" for name in ("landlock", "seatbelt") if name in layers]
-        reason = f"{holding[0]} is in force and does not hold" if holding else "; ".join(reasons) or "not asked for"
-        return Gap(f"it could {passed}", reason, FIXES["files" if sys.platform == "linux" else "other"])
-    return None
+    if not passed:
+        return None
+    guards = [layers[name] for name in ("landlock", "bubblewrap", "seatbelt") if name in layers]
+    holding = [f"{layer.name} is in force and does not hold" for layer in guards if layer.held]
+    reasons = holding or [f"{layer.name}: {layer.words}" for layer in guards] or ["no layer against it was asked for"]
+    return Gap(f"it could {passed}", "; ".join(reasons), FIXES["files" if sys.platform == "linux" else "other"])
 
 
 def _calls(layers: Mapping[str, Layer], attempts: tuple[Attempt, ...], status: Mapping[str, str]) -> Gap | None:
@@ -91,7 +91,7 @@ def _calls(layers: Mapping[str, Layer], attempts: tuple[Attempt, ...], status: M
     seccomp = layers.get("seccomp")
     fix = FIXES["calls" if sys.platform == "linux" else "other"]
     if seccomp is None or not seccomp.held:
-        reason = "not asked for" if seccomp is None else seccomp.words
+        reason = "no filter was asked for" if seccomp is None else f"seccomp: {seccomp.words}"
         return Gap("system calls are not filtered", reason, fix)
     if passed := _passed(attempts, CALLS):
         return Gap(f"it could {passed}", "the filter of system calls is in force and does not hold", fix)
