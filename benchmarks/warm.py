@@ -23,6 +23,7 @@ import msgspec
 import torch
 
 from grader import executor
+from grader.pictures import noise
 from grader.protocol import CaptureJob, CheckRequest, GradeJob, Probe
 from grader.worker import capture, environment, main
 from grader.worker.load import load
@@ -72,7 +73,7 @@ def benchmark(path: Path, runs: int) -> None:
 
     def forwards() -> None:
         for mode in capture.MODES:
-            capture.forward(model, mode, capture.images(3, (1, 28, 28), 1), 1, job)
+            capture.forward(model, mode, noise(3, (1, 28, 28), 1), 1, job)
 
     data = captured()
     checked(data)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +19,7 @@ from grader.facts import Facts, Leaf
 from grader.finding import CheckResult
 from grader.graph import Graph, Mode
 from grader.layers import layer_table
+from grader.pictures import digits, probe_images
 from grader.protocol import Graded, GradeJob, Progress, Ungradable
 from grader.replay import Replay, ReplayError, observe, run_within
 from grader.training import train
@@ -28,7 +27,6 @@ from grader.training import train
 ops.table()  # both are read once, by the process that all executors are forked from
 checks()
 
-DIGITS = Path(__file__).parent / "data" / "digits.npy"  # a hundred training images of MNIST
 JOB_CAP = 256 * 1024 * 1024
 RELATIVE, ABSOLUTE = 1e-4, 1e-5  # one thread is bit-equal here; another build of torch may round otherwise
 MODES: tuple[Mode, ...] = ("eval", "train")
@@ -90,7 +88,7 @@ def _grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
     except ReplayError as error:
         raise NotGradable(not_replayed(graph, error)) from None
     leaves = {key: leaf(tensor) for key, tensor in tensors.items()}
-    laboratory = Laboratory(replay, facts, samples(job), job.probe.seed)
+    laboratory = Laboratory(replay, facts, digits(job.probe, job.input_shape), job.probe.seed)
     facts = {mode: facts[mode].following(laboratory.followers(mode)) for mode in MODES}
     subject = Subject(graph, facts, leaves, laboratory, job.input_shape, job.classes)
     results = {number: run(subject, job, number) for number in range(len(job.checks)) if not trains(job, number)}
@@ -120,18 +118,18 @@ def run(subject: Subject, job: GradeJob, number: int) -> CheckResult:
 def observe_proven(replay: Replay, mode: Mode, untraced: Mapping[str, Tensor], job: GradeJob) -> Facts:
     """Observe one program, and compare it with what an untraced worker computed on the same inputs.
 
-    These were chosen after that worker had loaded the submission. The smallest batch is observed, the others verify.
+    These were chosen after that worker had loaded the submission. The first batch is observed, the others verify.
 
     Raises:
         NotGradable: the two differ.
     """
-    smallest, *others = sorted(job.probe.batches)
-    torch.default_generator.manual_seed(job.probe.seed)
-    facts, found = observe(replay, mode, images(job, smallest), cost.Limits())
-    compare(replay, mode, smallest, found, untraced)
-    for batch in others:
-        torch.default_generator.manual_seed(job.probe.seed)
-        found = run_within(replay, mode, images(job, batch), cost.Limits())
+    probe = job.probe
+    torch.default_generator.manual_seed(probe.seed)
+    facts, found = observe(replay, mode, probe_images(probe, 0, job.input_shape), cost.Limits())
+    compare(replay, mode, probe.batches[0], found, untraced)
+    for place, batch in enumerate(probe.batches[1:], 1):
+        torch.default_generator.manual_seed(probe.seed)
+        found = run_within(replay, mode, probe_images(probe, place, job.input_shape), cost.Limits())
         compare(replay, mode, batch, found, untraced)
     return facts
 
@@ -150,22 +148,6 @@ def same(one: Tensor, other: Tensor) -> bool:
     if not one.is_floating_point():
         return torch.equal(one, other)
     return torch.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
-
-
-def images(job: GradeJob, batch: int) -> Tensor:
-    """Return the images that the untraced worker was given for this batch size."""
-    generator = torch.Generator().manual_seed(job.probe.seed + batch)
-    return torch.randn((batch, *job.input_shape), generator=generator)
-
-
-def samples(job: GradeJob) -> Tensor:
-    """Return real digits in the shape and normalisation of the rules' input: (N, C, H, W)."""
-    channels, *extents = job.input_shape
-    digits = torch.from_numpy(np.load(DIGITS)).unsqueeze(1).float() / 255
-    if list(digits.shape[2:]) != extents:
-        digits = torch.nn.functional.interpolate(digits, extents)
-    mean, std = (torch.tensor(numbers).reshape(-1, 1, 1) for numbers in job.normalise)
-    return (digits.expand(-1, channels, -1, -1) - mean) / std
 
 
 def leaf(tensor: Tensor) -> Leaf:

@@ -98,6 +98,12 @@ class Facts:
     steps: tuple[Step, ...]
     output: tuple[Operand, ...]
     finite: bool
+    plain: Facts | None = None
+
+    @property
+    def given(self) -> Facts:
+        """These facts with all that the input was given to following it, whether it showed on an image or not."""
+        return self.plain or self
 
     @cached_property
     def live(self) -> frozenset[int]:
@@ -131,7 +137,7 @@ class Facts:
             replace(step, from_input=step.index in indexes, operands=tuple(map(corrected, step.operands)))
             for step in self.steps
         )
-        return replace(self, steps=steps, output=tuple(map(corrected, self.output)))
+        return replace(self, steps=steps, output=tuple(map(corrected, self.output)), plain=self)
 
     @property
     def primary(self) -> Operand | None:

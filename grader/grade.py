@@ -117,7 +117,9 @@ def grade_in(
         submission = read_submission(path, settings.file)
     except SubmissionError as error:
         return error_report(course, shown_path(path), _unread(error))
-    captured = capture(template, _capture_job(submission, course.input, settings), PROBE_BATCHES, settings.timeout)
+    images = course.input
+    job = _capture_job(submission, images, settings)
+    captured = capture(template, job, PROBE_BATCHES, settings.timeout, (images.mean, images.std))
     if not isinstance(captured, Captured):
         return error_report(course, submission, not_captured(captured), confinement(template))
     training = _training(course, settings)

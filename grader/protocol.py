@@ -38,10 +38,15 @@ class CaptureJob(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """Which inputs the untraced worker runs: standard normal, from this seed, which is the forward's seed too."""
+    """Which inputs the untraced worker runs (see `pictures.py`); the seed is the forward's seed too.
+
+    The first batch is noise, the others are `digits`: pixels of one byte, 28×28 an image, normalised by `normalise`.
+    """
 
     seed: int
     batches: tuple[int, ...]
+    digits: bytes = b""
+    normalise: tuple[tuple[float, ...], tuple[float, ...]] = ((0.1307,), (0.3081,))
 
 
 class Frame(msgspec.Struct, frozen=True):

@@ -57,8 +57,8 @@ class Processes:
         self.sandbox, self.gpu = sandbox, gpu
         return self
 
-    def capture(self, template: Any, job: Any, batches: Any, timeout: float) -> Any:
-        self.asked["capture"] = (job, batches, timeout)
+    def capture(self, template: Any, job: Any, batches: Any, timeout: float, normalise: Any) -> Any:
+        self.asked["capture"] = (job, batches, timeout, normalise)
         return self.outcomes["capture"]
 
     def execute(self, template: Any, job: bytes, *, timeout: float, on_progress: Any, threads: int, device: str) -> Any:
@@ -100,7 +100,7 @@ def test_what_the_processes_are_asked(here: Path, monkeypatch: pytest.MonkeyPatc
     report = module.grade(
         "model.py", class_name="Net", arguments={"a": "1"}, seed=5, timeout=9, on_progress=seen.append
     )
-    job, batches, timeout = played.asked["capture"]
+    job, batches, timeout, normalise = played.asked["capture"]
     assert (job.files, job.entry, job.class_name, job.arguments) == (
         {"model.py": MODEL.encode()},
         "model.py",
@@ -108,7 +108,7 @@ def test_what_the_processes_are_asked(here: Path, monkeypatch: pytest.MonkeyPatc
         {"a": "1"},
     )
     assert (job.input_shape, job.classes, job.seed, job.untraced) == ((1, 28, 28), 10, 5, False)
-    assert (batches, timeout) == ((4, 36), 9)
+    assert (batches, timeout, normalise) == ((4, 36), 9, ((0.1307,), (0.3081,)))
     graded, seconds = played.asked["execute"]
     assert (graded.capture, graded.untraced, graded.probe) == (b"graph", b"outputs", Probe(7, (4, 36)))
     assert (graded.input_shape, graded.classes, graded.normalise) == ((1, 28, 28), 10, ((0.1307,), (0.3081,)))

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from grader import cost, wire
 from grader.finding import Span
-from grader.graph import Arg, Graph, Items, Mode, Node, Program, Ref, Symbol, TensorInfo
+from grader.graph import Arg, Graph, Items, Mode, Node, Program, Ref, Slice, Symbol, TensorInfo
+from grader.pictures import noise
 from grader.protocol import Probe
 from grader.replay import Replay, ReplayError, observe, prediction, tensors_in
 from grader.worker import capture, main
@@ -118,7 +119,7 @@ def test_replay_is_equal_to_the_model(name: str) -> None:
     for mode in ("eval", "train"):
         for batch in (2, 3, 7):
             state.restore()
-            images = capture.images(batch, (1, 28, 28), 40 + batch)
+            images = noise(batch, (1, 28, 28), 40 + batch)
             expected = capture.forward(net, mode, images, 5, job)  # type: ignore[arg-type]
             torch.default_generator.manual_seed(5)
             found = replay.run(mode, images, replay.state())  # type: ignore[arg-type]
@@ -143,7 +144,7 @@ def test_state_is_carried_from_run_to_run(name: str) -> None:
     capture.warm_up(net, job).restore()
     state = replay.state()
     for step, mode in enumerate(["train", "train", "train", "eval"]):
-        images = capture.images(4, (1, 28, 28), step)
+        images = noise(4, (1, 28, 28), step)
         expected = capture.forward(net, mode, images, step, job)  # type: ignore[arg-type]
         torch.default_generator.manual_seed(step)
         with torch.no_grad():
@@ -307,8 +308,21 @@ def test_infinite_output_is_noticed() -> None:
 def test_observing_changes_nothing(mode: Mode) -> None:
     replay = Replay(*wire.decode(capture_text(MODELS["state in place"]))[:2])
     before = {key: tensor.clone() for key, tensor in replay.tensors.items()}
-    observe(replay, mode, capture.images(3, (1, 28, 28), 1), cost.Limits())
+    observe(replay, mode, noise(3, (1, 28, 28), 1), cost.Limits())
     assert all(torch.equal(replay.tensors[key], before[key]) for key in before)
+
+
+def test_bounds_of_a_slice_are_no_results() -> None:
+    replay = graph(call("torch.relu", Ref(0)), output=Items((Slice(Ref(0), None, None), Ref(10))))
+    facts, found = observe(replay, "eval", IMAGES, cost.Limits())
+    assert [operand.id for operand in facts.output] == [10]
+    assert len(found) == 1
+
+
+def test_more_axes_than_torch_computes_on() -> None:
+    observe(graph(call("torch.Tensor.view", Ref(0), Items((*[1] * 63, -1)))), "eval", IMAGES, cost.Limits())
+    with pytest.raises(ReplayError, match=r"^view makes a tensor of more than 64 axes$"):
+        observe(graph(call("torch.Tensor.view", Ref(0), Items((*[1] * 64, -1)))), "eval", IMAGES, cost.Limits())
 
 
 def test_a_rebound_id_is_refused() -> None:

@@ -70,6 +70,9 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """This check has no options."""
 
 
+MEANS = frozenset(("mean", "sum", "nanmean", "nansum", "adaptive_avg_pool2d", "avg_pool2d"))
+
+
 def check(subject: Subject, options: Options) -> CheckResult:
     sizes: list[str] = []
     for mode in MODES:
@@ -81,9 +84,27 @@ def check(subject: Subject, options: Options) -> CheckResult:
         averaging = subject.experiments.averages(mode, edges) if edges else Averaging(False, False)
         if not averaging.pooled:
             return explain(subject, facts, edges, averaging)
+        given = tuple(last_maps(facts.given))
+        hidden = next((edge for edge in given if len(given) > 1 and is_silent(subject, facts, edge)), None)
+        if hidden is not None:
+            return undecided(hidden)
         sizes = [map_size(edge.operand) for edge in edges]
     shown = " and ".join(dict.fromkeys(sizes))
     return CheckResult(ID, "pass", f"the mean over the whole {shown} map is all that is used")
+
+
+def is_silent(subject: Subject, facts: Facts, edge: Edge) -> bool:
+    """Tell whether a path that takes no mean of its map has shown no effect: it may have one on other images."""
+    if edge.step.kind == "avg-pool" or edge.step.short in MEANS:
+        return False
+    return not subject.experiments.averages(facts.mode, (edge,)).used
+
+
+def undecided(edge: Edge) -> CheckResult:
+    message = f"{edge.step.short} takes more than the mean of a {map_size(edge.operand)} map to the prediction"
+    why = "It had no effect on the images that were tried; something keeps it from the prediction, and may not always."
+    found = Finding(ID, "warning", message, why, "Delete it.", span_of(edge.step))
+    return CheckResult(ID, "error", f"can't be told: {message}, without an effect so far", (found,))
 
 
 def last_maps(facts: Facts) -> Iterator[Edge]:

@@ -104,6 +104,9 @@ class Dense:
 def check(subject: Subject, options: Options) -> CheckResult:
     seen = [dense for mode in MODES for dense in search(subject, subject.facts[mode])]
     found = [dense for dense in seen if matters(subject, dense)]
+    known = {(dense.facts.mode, dense.step.index) for dense in seen}
+    silent = [dense for mode in MODES for dense in search(subject, subject.facts[mode].given)]
+    seen += [dense for dense in silent if (dense.facts.mode, dense.step.index) not in known]
     pointwise = [dense for mode in MODES for dense in pointwise_convolutions(subject, subject.facts[mode])]
     if options.pointwise == "forbid":
         found += pointwise
@@ -112,11 +115,14 @@ def check(subject: Subject, options: Options) -> CheckResult:
     findings = _distinct([finding(subject, dense) for dense in found])
     if options.pointwise == "note":
         findings += _distinct([note(dense) for dense in pointwise])
-    findings += _distinct([without_effect(dense) for dense in seen if dense not in found])
+    hidden = _distinct([without_effect(dense) for dense in seen if dense not in found])
+    findings += hidden
     findings += [unused(path, span) for path, span in subject.unused(*LAYERS)]
     errors = [item for item in findings if item.level == "error"]
     if errors:
         return CheckResult(ID, "fail", errors[0].message, tuple(findings))
+    if hidden:  # it may be there for images that were not tried
+        return CheckResult(ID, "error", f"can't be told: {hidden[0].message}", tuple(findings))
     return CheckResult(ID, "pass", "no linear layer between the image and the prediction", tuple(findings))
 
 
@@ -374,8 +380,8 @@ def note(dense: Dense) -> Finding:
 
 
 def without_effect(dense: Dense) -> Finding:
-    message = "a linear layer runs, but has no effect on the prediction"
-    why = "It costs time, and its parameters count."
+    message = "a linear layer is on the way to the prediction, without an effect on the images that were tried"
+    why = "Something keeps it from the prediction, and may not do so for other images."
     return Finding(ID, "warning", message, why, "Delete it.", span_of(dense.step), dense.label)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Union
 
 import msgspec
 
 from grader.protocol import GRAPH_CAP, REFUSAL_CAP, CaptureJob, Probe, Refusal
+from grader.sandbox import unforeseen
 from grader.sandbox.control import Errand
 from grader.sandbox.conversation import Ask, Conversation, Script, converse, greet
 from grader.sandbox.outcomes import Captured, CaptureOutcome, Malformed, Refused, Replied, TooLarge
 from grader.sandbox.template import Template
 
 _TAG = 1  # bytes of the tag before each answer
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 _BadAnswer = Union[Refused, TooLarge, Malformed]
 
 
@@ -26,11 +27,18 @@ class _Probed:
     data: bytes
 
 
-def capture(template: Template, job: CaptureJob, probe_batches: tuple[int, ...], timeout: float) -> CaptureOutcome:
+def capture(
+    template: Template,
+    job: CaptureJob,
+    probe_batches: tuple[int, ...],
+    timeout: float,
+    normalise: Normalisation = ((0.1307,), (0.3081,)),
+) -> CaptureOutcome:
     """Have two workers load one submission: one traces it, one runs it plainly on inputs drawn after it has loaded.
 
-    `timeout` is in seconds for both together, from when both processes stand ready. Where both fail, the outcome is the
-    traced one's. On return no process of either is left. Raises SandboxError when the grader is to blame.
+    `normalise` is the mean and the deviation of the images for each channel. `timeout` is in seconds for both together,
+    from when both processes stand ready. Where both fail, the outcome is the traced one's. On return no process of
+    either is left. Raises SandboxError when the grader is to blame.
     """
     errand = Errand("worker", timeout)
     with template.child(errand) as first, template.child(errand) as second:
@@ -38,7 +46,7 @@ def capture(template: Template, job: CaptureJob, probe_batches: tuple[int, ...],
         if (unsealed := template.refusal(first, second)) is not None:
             return unsealed
         traced = Conversation(first, _traced(job))
-        untraced = Conversation(second, _untraced(job, probe_batches))
+        untraced = Conversation(second, _untraced(job, probe_batches, normalise))
         for _ in converse([traced, untraced], timeout):
             if traced.outcome is not None and not isinstance(traced.outcome, Replied):
                 return traced.outcome
@@ -54,22 +62,17 @@ def _traced(job: CaptureJob) -> Script[Replied | _BadAnswer]:
     return _read(frame, b"G")
 
 
-def _untraced(job: CaptureJob, batches: tuple[int, ...]) -> Script[_Probed | _BadAnswer]:
+def _untraced(job: CaptureJob, batches: tuple[int, ...], normalise: Normalisation) -> Script[_Probed | _BadAnswer]:
     frame = yield Ask(_TAG + REFUSAL_CAP, msgspec.msgpack.encode(msgspec.structs.replace(job, untraced=True)))
     loaded = _read(frame, b"L")
     if not isinstance(loaded, Replied):
         return loaded
     if loaded.data:
         return Malformed(f"{len(loaded.data):,} bytes after the tag b'L', which stands alone")
-    probe = Probe(_unforeseen(), batches)
+    probe = Probe(unforeseen.seed(), batches, unforeseen.digits(max(batches, default=0)), normalise)
     frame = yield Ask(_TAG + GRAPH_CAP, msgspec.msgpack.encode(probe))
     outputs = _read(frame, b"T")
     return _Probed(probe, outputs.data) if isinstance(outputs, Replied) else outputs
-
-
-def _unforeseen() -> int:
-    """Return 31 random bits of the operating system."""
-    return int.from_bytes(os.urandom(4), "little") >> 1
 
 
 def _read(frame: bytearray, wanted: bytes) -> Replied | _BadAnswer:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from grader.finding import Span
 from grader.graph import Graph, Mode, Module, Program, Role, Symbol, TensorInfo, read_ids, refs
+from grader.pictures import noise
 from grader.protocol import CaptureJob
 from grader.worker import environment, places
 from grader.worker.explain import need_of_stand_in, refuse_exception
@@ -122,11 +123,6 @@ def snapshot(model: nn.Module) -> Snapshot:
     return taken
 
 
-def images(batch: int, shape: tuple[int, int, int], seed: int) -> Tensor:
-    """Return standard normal images of shape (batch, C, H, W), the same for the same seed on every side."""
-    return torch.randn((batch, *shape), generator=torch.Generator().manual_seed(seed))
-
-
 def forward(
     model: nn.Module,
     mode: Mode,
@@ -157,7 +153,7 @@ def forward(
 def warm_up(model: nn.Module, job: CaptureJob) -> Snapshot:
     """Run both modes once, so that lazy modules take their shape, and take the snapshot."""
     for number, mode in enumerate(MODES):
-        forward(model, mode, images(BATCHES[0], job.input_shape, job.seed + number), job.seed, job)
+        forward(model, mode, noise(BATCHES[0], job.input_shape, job.seed + number), job.seed, job)
     return snapshot(model)
 
 
@@ -177,7 +173,7 @@ class Capturer:
 
     def trace(self, mode: Mode, batch: int, seed: int) -> Trace:
         """Record one forward from the snapshot."""
-        batch_images = images(batch, self.job.input_shape, seed)
+        batch_images = noise(batch, self.job.input_shape, seed)
         for tensor, numbers in self.outside.values():  # state that no module registers: lists of layers, globals
             with torch.no_grad():
                 tensor.detach().copy_(numbers)

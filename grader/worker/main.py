@@ -9,6 +9,7 @@ from torch import Tensor
 
 from grader import ops, wire
 from grader.graph import Mode
+from grader.pictures import probe_images
 from grader.protocol import CaptureJob, Probe
 from grader.worker import capture, environment
 from grader.worker.load import load
@@ -67,16 +68,16 @@ def run_plain(job: CaptureJob, channel: Channel) -> None:
     outputs: dict[str, Tensor] = {}
     for mode, place in PROBES:
         batch = probe.batches[place]
-        output = plain_forward(model, state, mode, batch, probe, job)
+        output = plain_forward(model, state, mode, place, probe, job)
         for number, tensor in enumerate(capture.tensors_in(output)):
             outputs[f"{mode}.{batch}.{number}"] = tensor.detach().clone()
     channel.send(b"T" + wire.encode_tensors(outputs))
 
 
-def plain_forward(model: Any, state: capture.Snapshot, mode: Mode, batch: int, probe: Probe, job: CaptureJob) -> Any:
+def plain_forward(model: Any, state: capture.Snapshot, mode: Mode, place: int, probe: Probe, job: CaptureJob) -> Any:
     """Run one forward as at home: without any mode of ours, unless the model can't run so (it asks for a GPU)."""
     for rewrite in (False, True):
-        images = capture.images(batch, job.input_shape, probe.seed + batch)
+        images = probe_images(probe, place, job.input_shape)
         try:
             return capture.forward(model, mode, images, probe.seed, job, state=state, rewrite=rewrite)
         except Refused:

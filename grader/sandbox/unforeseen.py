@@ -1,0 +1,50 @@
+"""Inputs that no submission can have foreseen: drawn by the front when the submission has been loaded."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+DIGITS = Path(__file__).parents[1] / "data" / "digits.npy"
+SIDE = 28
+COUNT = 100
+
+_RANDOM = random.SystemRandom()
+
+
+def seed() -> int:
+    """Return 31 random bits of the operating system."""
+    return _RANDOM.getrandbits(31)
+
+
+def digits(count: int) -> bytes:
+    """Return digits of MNIST, each moved and made bolder or finer, as pixels of one byte, image after image.
+
+    They look like those that a model is trained on, background and ink unchanged, and are none of them.
+    """
+    chosen = _RANDOM.choices(range(COUNT), k=count)
+    return b"".join(_varied(_pixels()[place * SIDE * SIDE : (place + 1) * SIDE * SIDE]) for place in chosen)
+
+
+@cache
+def _pixels() -> bytes:
+    return DIGITS.read_bytes()[-COUNT * SIDE * SIDE :]  # after the header of the file
+
+
+def _varied(image: bytes) -> bytes:
+    moved = _moved(image, _RANDOM.randint(-2, 2), _RANDOM.randint(-2, 2))
+    change: Callable[[int, int], int] = _RANDOM.choice((max, min))
+    neighbour = _moved(moved, *_RANDOM.choice(((0, 1), (1, 0), (0, -1), (-1, 0))))
+    changed = bytes(map(change, moved, neighbour))
+    return changed if any(changed) else moved
+
+
+def _moved(image: bytes, down: int, right: int) -> bytes:
+    """Return an image moved by some pixels; what leaves it is lost, what comes in is background."""
+    rows = [image[start : start + SIDE] for start in range(0, SIDE * SIDE, SIDE)]
+    blank = bytes(SIDE)
+    rows = [rows[place - down] if 0 <= place - down < SIDE else blank for place in range(SIDE)]
+    edge = bytes(abs(right))
+    return b"".join(edge + row[: SIDE - right] if right >= 0 else row[-right:] + edge for row in rows)
