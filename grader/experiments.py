@@ -22,6 +22,8 @@ from grader.kinds import signature
 from grader.replay import Replay, ReplayError, Values, prediction, tensors_in
 
 BATCH = 4
+LARGE = 128  # images in a batch of a training
+LATE = 100_000  # batches that a counter has counted late in one
 
 DRAWS = (0, 1, 2)
 DRAWN, SUBMITTED, POSITIVE = DRAWS  # what the learned tensors are; images are real ones but for the last draw
@@ -50,6 +52,7 @@ class Laboratory:
         self.seed = seed
         self._states: dict[int, Values] = {}
         self._plain: dict[tuple[Mode, int, int], Tensor | None] = {}
+        self._plain_late: dict[tuple[Mode, int], Tensor | None] = {}
         self._values: dict[tuple[Mode, int], Values] = {}
 
     def blocked(self) -> str:
@@ -68,6 +71,33 @@ class Laboratory:
             if before is not None and after is not None and _differ(before, after):
                 return True
         return False
+
+    def endures(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
+        told = False
+        for draw in (DRAWN, SUBMITTED):
+            before = self._late(mode, draw, {})
+            after = self._late(mode, draw, overrides)
+            if before is not None and after is not None:
+                told = True
+                if _differ(before, after):
+                    return True
+        return not told  # a model that can't be run so shows nothing against it
+
+    def _late(self, mode: Mode, draw: int, overrides: Mapping[int, Override]) -> Tensor | None:
+        """Return the prediction for a batch of a training's size, with counters as they stand late in one."""
+        if overrides or (mode, draw) not in self._plain_late:
+            state = {key: tensor.clone() for key, tensor in self.state(draw).items()}
+            for info in self.replay.graph.of_role("buffer"):
+                if state[info.id].dtype in (torch.int32, torch.int64) and state[info.id].numel() == 1:
+                    state[info.id] = torch.full_like(state[info.id], LATE)
+            times = -(-LARGE // len(self.samples))
+            images = self.samples.repeat(times, 1, 1, 1)[:LARGE]
+            found = self.run(mode, draw, overrides, images, state=state)
+            if overrides:
+                return found
+            self._plain_late[mode, draw] = found
+        return self._plain_late[mode, draw]
 
     def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
         used = False

@@ -220,7 +220,7 @@ def not_captured(outcome: CaptureOutcome) -> Obstacle:
     if isinstance(outcome, TooLarge):
         return Obstacle(
             "limit",
-            f"the captured model has {outcome.announced:,} bytes, the limit is {outcome.cap:,}",
+            f"the answer of the submission's process has {outcome.announced:,} bytes, the limit is {outcome.cap:,}",
             why="Every weight and every constant that the model uses is part of it.",
             fix="Use fewer parameters, or smaller constants.",
         )

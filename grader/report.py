@@ -213,7 +213,7 @@ def graded_report(
     rows = [_rule_report(rule, own, sources) for rule, own in zip(rules.rules, results, strict=True)]
     if output is not None and (output.findings or output.status != "pass"):
         rows.append(_output_report(output, sources))
-    notes = [_clip(note) for note in graded.loaded.notes]
+    notes = [_clip(note) for note in graded.loaded.notes[:LIST_CAP]]
     if trained and graded.training is None:
         notes.append(f"nothing to train for: {rules.file} has no accuracy rule")
     return Report(
@@ -224,7 +224,7 @@ def graded_report(
         submission=_submission_report(submission, graded.loaded.class_name, graded.loaded.stand_ins),
         rules=tuple(rows),
         error=None,
-        model=ModelReport(_clip(graded.loaded.class_name), graded.parameters, graded.layers),
+        model=ModelReport(_clip(graded.loaded.class_name), graded.parameters, tuple(map(_layer, graded.layers))),
         training=graded.training,
         sandbox=sandbox,
         notes=tuple(notes),
@@ -430,6 +430,10 @@ def _error_report(obstacle: Obstacle, sources: Sources) -> ErrorReport:
         candidates=tuple(_clip(name) for name in obstacle.candidates[:LIST_CAP]),
         option=obstacle.option,
     )
+
+
+def _layer(layer: Layer) -> Layer:
+    return msgspec.structs.replace(layer, module=_clip(layer.module)) if len(layer.module) > TEXT_CAP else layer
 
 
 def _clip(text: str) -> str:

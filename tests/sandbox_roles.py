@@ -133,7 +133,7 @@ def partial(channel: Channel, job: Job) -> None:
 
 
 def boast(channel: Channel, job: Job) -> None:
-    os.write(channel.descriptor, struct.pack("<Q", 2**63))
+    os.write(channel.descriptor, struct.pack("<Q", int(job["arguments"]["size"])))
     time.sleep(HANG)
 
 

@@ -191,7 +191,7 @@ CAPTURES = {
         TooLarge(70_000_000, 67_108_864),
         (
             "limit",
-            "the captured model has 70,000,000 bytes, the limit is 67,108,864",
+            "the answer of the submission's process has 70,000,000 bytes, the limit is 67,108,864",
             "Use fewer parameters, or smaller constants.",
             "",
         ),

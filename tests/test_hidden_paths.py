@@ -61,3 +61,34 @@ def test_an_open_path_round_the_pooling_fails() -> None:
 def test_several_means_are_one_pooling() -> None:
     forward = "return good + self.good(F.avg_pool2d(y, 26)).flatten(1) + self.good(y).sum((2, 3)) / 676"
     assert checked(MODEL.replace("FORWARD", forward), "global-average-pool").status == "pass"
+
+
+RESTING = (
+    HEADER
+    + """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 10, 1)
+        self.norm, self.drop = nn.BatchNorm2d(8), nn.Dropout(0.1)
+
+    def forward(self, x):
+        y = self.conv(x).relu()
+        gate = (GATE).clamp(0, 1)
+        return self.head(self.drop(self.norm(y)) * (1 - gate) + y * gate).mean((2, 3))
+"""
+)
+
+
+@pytest.mark.parametrize("check", ["batch-norm", "dropout"])
+@pytest.mark.parametrize("gate", ["torch.ones(x.size(0)).sum() - 64", "self.norm.num_batches_tracked.float() - 50"])
+def test_a_layer_that_rests_in_a_training_is_undecided(check: str, gate: str) -> None:
+    result = checked(RESTING.replace("GATE", gate), check)
+    what = {"batch-norm": "batch normalisation", "dropout": "dropout"}[check]
+    assert (result.status, result.findings[0].level) == ("error", "warning")
+    assert result.findings[0].message == f"{what} acts on a few images, but not in a large batch late in training"
+
+
+@pytest.mark.parametrize("check", ["batch-norm", "dropout"])
+def test_a_layer_that_acts_always_passes(check: str) -> None:
+    assert checked(RESTING.replace("GATE", "x.mean() * 0"), check).status == "pass"

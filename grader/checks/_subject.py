@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from grader.facts import Facts, Leaf, Operand, Step
-from grader.finding import Span
+from grader.finding import CheckResult, Finding, Span
 from grader.graph import Graph, Mode
 from grader.protocol import TrainingReport
 
@@ -23,6 +23,9 @@ class Experiments(Protocol):
 
     def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         """Tell whether the prediction changes when these nodes, by index, are replaced all at once."""
+
+    def endures(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        """Tell whether nodes that matter on a few images do so in a training's large batches, late in it, too."""
 
     def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
         """Tell how the prediction depends on maps at these edges: on their means over all positions alone, or more."""
@@ -93,6 +96,14 @@ class Subject:
         return tuple(
             (module.path, module.span) for module in self.graph.modules if module.type in names and not module.calls
         )
+
+
+def resting(check: str, what: str, step: Step) -> CheckResult:
+    """Return the result for what acts on a few images at the start, and not as a training goes on."""
+    message = f"{what} acts on a few images, but not in a large batch late in training"
+    why = "Something takes it out of the prediction: the size of a batch, or how often the model has run."
+    found = Finding(check, "warning", message, why, "Let forward do the same for every batch.", span_of(step))
+    return CheckResult(check, "error", f"can't be told: {message}", (found,))
 
 
 def span_of(step: Step | None) -> Span | None:

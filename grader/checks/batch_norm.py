@@ -55,7 +55,7 @@ from __future__ import annotations
 
 import msgspec
 
-from grader.checks._subject import Subject, span_of
+from grader.checks._subject import Replacement, Subject, resting, span_of
 from grader.facts import Facts, Step, integers
 from grader.finding import CheckResult, Finding, Span
 
@@ -81,7 +81,10 @@ def check(subject: Subject, options: Options) -> CheckResult:
     facts = subject.facts["train"]
     running = [step for step in facts.steps if step.kind == "batch-norm"]
     acting = [step for step in running if step.index in facts.live and step.from_input and uses_batch(step)]
-    if acting and subject.experiments.matters("train", {step.index: "fixed-statistics" for step in acting}):
+    fixed: dict[int, Replacement] = {step.index: "fixed-statistics" for step in acting}
+    if acting and subject.experiments.matters("train", fixed):
+        if not subject.experiments.endures("train", fixed):
+            return resting(ID, "batch normalisation", acting[0])
         count = len(acting)
         return CheckResult(ID, "pass", f"{count} live batch normalisation{'s' if count > 1 else ''}", measured=count)
     message, span, fix = fault(subject, facts, running, acting)

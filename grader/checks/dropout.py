@@ -50,7 +50,7 @@ from __future__ import annotations
 
 import msgspec
 
-from grader.checks._subject import Subject, span_of
+from grader.checks._subject import Replacement, Subject, resting, span_of
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
 
@@ -70,9 +70,12 @@ def check(subject: Subject, options: Options) -> CheckResult:
     facts = subject.facts["train"]
     running = [step for step in facts.steps if step.kind == "dropout"]
     acting = [step for step in running if step.index in facts.live and step.from_input and acts(step)]
-    if not acting or not subject.experiments.matters("train", {step.index: "identity" for step in acting}):
+    removed: dict[int, Replacement] = {step.index: "identity" for step in acting}
+    if not acting or not subject.experiments.matters("train", removed):
         message, span, fix = fault(subject, running, acting)
         return CheckResult(ID, "fail", message, (Finding(ID, "error", message, WHY, fix, span),), measured=0)
+    if not subject.experiments.endures("train", removed):
+        return resting(ID, "dropout", acting[0])
     rates = sorted({float(step.argument("p")) for step in acting})
     shown = f"p = {rates[0]:g}" if len(rates) == 1 else f"p from {rates[0]:g} to {rates[-1]:g}"
     count = len(acting)

@@ -14,11 +14,12 @@ import msgspec
 from grader.sandbox.channel import HEADER
 from grader.sandbox.control import REQUEST_CAP, Confined, Failed
 from grader.sandbox.launch import READY_SECONDS
-from grader.sandbox.outcomes import Crashed, Exhausted, Failure, Resource, SandboxError, TimedOut, TooLarge
+from grader.sandbox.outcomes import Crashed, Exhausted, Failure, Malformed, Resource, SandboxError, TimedOut, TooLarge
 from grader.sandbox.tail import Tail
 from grader.sandbox.template import Child
 
 WATCH_SECONDS = 0.05  # between two looks at what a child takes that no limit bounds
+PLAUSIBLE = 2**40  # bytes; a length above is none, but something else that was written to the channel
 EXIT_SECONDS = 1.0  # a process that has closed its channel by exiting is gone well before
 
 _GREETING: msgspec.json.Decoder[Confined | Failed] = msgspec.json.Decoder(Union[Confined, Failed])
@@ -81,7 +82,8 @@ class Conversation(Generic[Result]):
             self.outcome = _ending(self.child.end(EXIT_SECONDS), self.child.stderr.text())
             return
         if isinstance(frame, TooLarge):
-            self.outcome = frame
+            plausible = frame.announced <= PLAUSIBLE
+            self.outcome = frame if plausible else Malformed(f"it announces {frame.announced:,} bytes")
         elif frame is not None:
             try:
                 self._turn(self._script.send(frame))

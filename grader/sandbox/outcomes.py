@@ -105,6 +105,6 @@ class Malformed:
     reason: str
 
 
-Failure = Union[Crashed, Exhausted, TimedOut, TooLarge]
-CaptureOutcome = Union[Captured, Refused, Unsealed, Malformed, Failure]
-ExecuteOutcome = Union[Executed, Unexecuted, Unsealed, Malformed, Failure]
+Failure = Union[Crashed, Exhausted, TimedOut, TooLarge, Malformed]
+CaptureOutcome = Union[Captured, Refused, Unsealed, Failure]
+ExecuteOutcome = Union[Executed, Unexecuted, Unsealed, Failure]

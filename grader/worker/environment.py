@@ -48,6 +48,8 @@ def replacements() -> list[tuple[Any, str, Any]]:
             download_url_to_file=_reader("torch.hub.download_url_to_file"),
         ),
         *_rows(torch.utils.data, DataLoader=StandIn("torch.utils.data.DataLoader")),
+        # It imports torch's compiler, which wants a folder to write to; one thread on a CPU is deterministic anyway.
+        *_rows(torch, use_deterministic_algorithms=_nothing, set_deterministic_debug_mode=_nothing),
         *_rows(torch, autocast=_Switch, set_default_device=_nothing, set_default_tensor_type=_nothing),
         *_rows(torch.amp, autocast=_Switch),
         *_rows(torch.amp.autocast_mode, autocast=_Switch),
