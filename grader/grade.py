@@ -51,7 +51,7 @@ from grader.sandbox import (
 SEED = 1
 TIMEOUT = 60.0  # seconds of a submission's code
 PROBE_BATCHES = (4, 36)  # the larger one is none that a model would be written for
-CHECK_SECONDS = 300.0  # for the replay and the checks; usually less than one
+CHECK_SECONDS = 120.0  # for the replay and the checks; usually less than one
 TRAINING_SECONDS = 6 * 3600.0  # for training without a budget
 THREADS_CAP = 8  # more do not help a network of this size
 
@@ -201,18 +201,21 @@ def not_captured(outcome: CaptureOutcome) -> Obstacle:
     if isinstance(outcome, Unsealed):
         return unsealed(outcome.standing)
     if isinstance(outcome, Exhausted):
+        many = outcome.resource == "threads"
         return Obstacle(
             "limit",
             f"the submission's process was ended: {_TAKEN[outcome.resource]}",
             why="The memory, processor time and threads of a submission are limited.",
-            fix="Look for tensors, lists or loops in __init__ or forward that are far larger than the task needs.",
-            error=_FRAMES_OF_OURS.sub("", outcome.stderr),
+            fix="Compute in one thread: a model needs no others."
+            if many
+            else "Look for tensors, lists or loops in __init__ or forward that are far larger than the task needs.",
+            error="" if many else _FRAMES_OF_OURS.sub("", outcome.stderr),  # many threads have many places
             span=_crash_site(outcome.stderr),
         )
     if isinstance(outcome, TimedOut):
         return Obstacle(
             "timeout",
-            f"the submission was still running after {outcome.seconds:g} seconds",
+            f"the submission was still running after {_seconds(outcome.seconds)}",
             why="Loading a model and running it on a few images takes a second or two.",
             fix="Look for a loop in __init__ or forward that does not end, or allow more with --timeout.",
             span=_crash_site(outcome.stderr),
@@ -263,6 +266,10 @@ _TAKEN: dict[Resource, str] = {
 _HAS = {"partial": "gives a part of it", "none": "gives none"}
 
 
+def _seconds(number: float) -> str:
+    return f"{number:g} second{'' if number == 1 else 's'}"
+
+
 def unsealed(standing: Standing) -> Obstacle:
     """Return why a submission was not run on this machine; its first gap is told in full."""
     gap = standing.gaps[0]
@@ -292,7 +299,7 @@ def not_executed(outcome: ExecuteOutcome) -> Obstacle:
     if isinstance(outcome, TimedOut):
         return Obstacle(
             "timeout",
-            f"grading was not finished after {outcome.seconds:g} seconds",
+            f"grading was not finished after {_seconds(outcome.seconds)}",
             why="The model is larger than those that this grader is made for, or the machine is busy.",
             fix="Try again; for training, give a --budget in seconds.",
         )

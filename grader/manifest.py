@@ -28,7 +28,8 @@ _NOT_MODELS = re.compile(r"(^|/)(tests?/.*|test_[^/]*|[^/]*_test\.py|conftest\.p
 # Names of classes that are models, as text: a class is one if a base of it is, in whatever file that base stands.
 _ROOTS = frozenset((b"Module", b"LightningModule", b"Sequential"))
 # A notebook's lines begin after a quote, or after `\n` written out.
-_CLASS = re.compile(rb"""(?:^|"|\\n)[ \t]*class[ \t]+(\w+)[ \t]*(?:\[[^\]]*\])?\(([^()]*)\)""", re.MULTILINE)
+# No part of it can run on over the beginning of the next class: a file of nothing but beginnings is read in one go.
+_CLASS = re.compile(rb"""(?:^|"|\\n)[ \t]*class[ \t]+(\w+)[ \t]*(?:\[[^\[\]\n]*\])?\(([^()]*)\)""", re.MULTILINE)
 _CLASS_HEADER = re.compile(rb"class[ \t]+(\w+)")
 _WORD = re.compile(rb"\w+")
 _SEQUENTIAL = re.compile(rb"\bSequential\s*\(")
@@ -143,14 +144,26 @@ def _only_model(walk: _Walk, files: dict[str, bytes], shown: str) -> str:
 def model_files(sources: dict[str, bytes]) -> tuple[str, ...]:
     """Return the files whose text defines a model, in order; lacking one, those called `model`, or the only file."""
     classes = [(name, cls, _base_names(bases)) for name, data in sources.items() for cls, bases in _CLASS.findall(data)]
-    known = set(_ROOTS)
-    while new := {cls for _, cls, bases in classes if cls not in known and known & bases}:
-        known |= new
+    known = _heirs(classes)
     defining = _without_parts(sources, [(name, cls) for name, cls, bases in classes if known & bases])
     building = {name for name, data in sources.items() if _SEQUENTIAL.search(data)}
     called = {name for name in sources if PurePosixPath(name).stem == "model"}
     only = set(sources) if len(sources) == 1 else set()
     return tuple(sorted(defining or building or called or only))
+
+
+def _heirs(classes: list[tuple[str, bytes, set[bytes]]]) -> set[bytes]:
+    """Return the names of the roots and of all classes that derive from one, at whatever distance."""
+    derived: dict[bytes, set[bytes]] = {}
+    for _, cls, bases in classes:
+        for base in bases:
+            derived.setdefault(base, set()).add(cls)
+    known: set[bytes] = set()
+    found = set(_ROOTS)
+    while found:
+        known |= found
+        found = {cls for base in found for cls in derived.get(base, ())} - known
+    return known
 
 
 def _without_parts(sources: dict[str, bytes], classes: list[tuple[str, bytes]]) -> set[str]:

@@ -120,7 +120,7 @@ def test_what_the_processes_are_asked(here: Path, monkeypatch: pytest.MonkeyPatc
         "linear",
         "output",
     ]
-    assert (graded.checks[0].options, graded.train, seconds) == ({"below": 20000}, None, 300)
+    assert (graded.checks[0].options, graded.train, seconds) == ({"below": 20000}, None, 120)
     assert (report.verdict, report.score, report.max_score) == ("pass", 80, 80)
     assert report.sandbox == SandboxReport(
         "partial", {"seccomp": "a filter"}, (GapReport("it could read a file", "no Landlock", "Update."),)
@@ -136,7 +136,7 @@ def test_training_is_asked_for_with_the_recipe_of_the_rules(here: Path, monkeypa
     recipe = msgspec.msgpack.decode(msgspec.msgpack.encode(options["recipe"]))
     assert job.train == TrainRequest(99.0, recipe, 5, 60, 3, "cuda")
     assert "accuracy" in [request.check for request in job.checks]
-    assert (seconds, played.asked["limits"], played.gpu) == (360, (3, "cuda"), True)
+    assert (seconds, played.asked["limits"], played.gpu) == (180, (3, "cuda"), True)
 
 
 def test_training_without_an_accuracy_rule(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

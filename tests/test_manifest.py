@@ -280,3 +280,15 @@ def test_names_that_are_no_text(here: Path) -> None:
         {"mod\\xe9l.py": MODEL, "model.py": MODEL},
     )
     assert list(read_submission("model.py").files) == ["model.py"]
+
+
+def test_a_file_of_nothing_but_beginnings_is_read_in_one_go() -> None:
+    """Where reading took a time that grows with the square of the size, these would take hours."""
+    for beginning in (b"\nclass a[", b"\nclass a(", b'"class a[', b"\\nclass a["):
+        assert model_files({"model.py": beginning * 400_000}) == ("model.py",)
+
+
+def test_a_long_line_of_heirs_is_followed_to_its_end() -> None:
+    chain = b"".join(b"class A%d(A%d): pass\n" % (number, number + 1) for number in range(20_000))
+    heirs = {"heirs.py": chain + b"class A20000(Module): pass\n", "model.py": b"x = 1\n"}
+    assert model_files(heirs) == ("heirs.py",)

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support import HEADER, capture_text
+from support import HEADER, capture_text, graded
 
 from grader import wire
 from grader.graph import Graph, Items, Node, Ref, Slice, Symbol
-from grader.protocol import Refusal
+from grader.protocol import CheckRequest, Refusal
 from grader.worker.refusal import Refused
 
 INIT = "self.conv = nn.Conv2d(1, 10, 3)\nself.scale = nn.Parameter(torch.ones(10))\nself.register_buffer('shift', torch.zeros(10))"
@@ -116,6 +116,24 @@ def test_out_argument_is_read_and_returned() -> None:
 def test_index_arguments() -> None:
     node = nodes("return x[..., None, 1:-1][:, 0]")[0]
     assert node.args[1] == Items((Symbol("..."), None, Slice(1, -1, None)))
+
+
+@pytest.mark.parametrize(
+    ("index", "rows"),
+    [
+        ("[0, 2]", 2),
+        ("[3, 3, 1, 0]", 4),
+        ("range(3)", 3),
+        ("[True, False] * 5", 5),
+        ("[0, 1], 0", 2),
+    ],
+)
+def test_a_list_as_an_index_picks_rows(index: str, rows: int) -> None:
+    forward = (
+        f"y = F.pad(x.mean((2, 3)), (0, 9)); return y.t()[{index}].reshape({rows}, -1).t().sum(1, keepdim=True) + y"
+    )
+    text = HEADER + f"class Net(nn.Module):\n    def forward(self, x):\n        {forward}\n"
+    assert graded(text, CheckRequest("output")).results[0].status == "pass"
 
 
 def test_types_and_devices() -> None:
@@ -271,3 +289,38 @@ def test_too_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_new_tensor_is_a_constant() -> None:
     assert ops("return (x - x.new_tensor([0.1])) / x.new_tensor(2.0)") == ["sub", "div"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        (
+            "self.w = nn.Parameter(torch.empty(1 << 25))",
+            "limit",
+            "the model has 33,554,432 numbers in 1 tensors, the limits are 16,777,216 and 5,000",
+        ),
+        (
+            "self.w = torch.zeros(1).expand(1 << 40)",
+            "limit",
+            "the model has 1,099,511,627,776 numbers in 1 tensors, the limits are 16,777,216 and 5,000",
+        ),
+        (
+            "self.w = nn.ParameterList([nn.Parameter(torch.zeros(1)) for _ in range(5001)])",
+            "limit",
+            "the model has 5,001 numbers in 5,001 tensors, the limits are 16,777,216 and 5,000",
+        ),
+        (
+            "self.w = nn.Parameter(torch.empty(9, device='meta'))",
+            "capture",
+            "w is on the meta device: it has a shape, but no numbers",
+        ),
+    ],
+)
+def test_tensors_that_cannot_be_graded(line: str, code: str, message: str) -> None:
+    text = HEADER + (
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        f"        {line}\n    def forward(self, x):\n        return x.mean((2, 3))\n"
+    )
+    with pytest.raises(Refused) as refused:
+        capture_text(text)
+    assert (refused.value.refusal.code, refused.value.refusal.message) == (code, message)

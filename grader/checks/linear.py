@@ -67,6 +67,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -79,6 +80,7 @@ from grader.graph import Items
 from grader.layout import over_flattened
 
 ID = "linear"
+MOST = 16  # linear layers that are looked at in each mode: one is enough to fail, and each costs an experiment
 LAYERS = ("Linear", "LazyLinear", "Bilinear")
 DISTANCES = frozenset(("cosine_similarity", "pairwise_distance"))
 
@@ -102,10 +104,10 @@ class Dense:
 
 
 def check(subject: Subject, options: Options) -> CheckResult:
-    seen = [dense for mode in MODES for dense in search(subject, subject.facts[mode])]
+    seen = [dense for mode in MODES for dense in islice(search(subject, subject.facts[mode]), MOST)]
     found = [dense for dense in seen if matters(subject, dense)]
     known = {(dense.facts.mode, dense.step.index) for dense in seen}
-    silent = [dense for mode in MODES for dense in search(subject, subject.facts[mode].given)]
+    silent = [dense for mode in MODES for dense in islice(search(subject, subject.facts[mode].given), MOST)]
     seen += [dense for dense in silent if (dense.facts.mode, dense.step.index) not in known]
     pointwise = [dense for mode in MODES for dense in pointwise_convolutions(subject, subject.facts[mode])]
     if options.pointwise == "forbid":

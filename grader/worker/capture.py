@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from grader import wire
 from grader.finding import Span
 from grader.graph import Graph, Mode, Module, Program, Role, Symbol, TensorInfo, read_ids, refs
 from grader.pictures import noise
-from grader.protocol import CaptureJob
+from grader.protocol import CaptureJob, Refusal
 from grader.worker import environment, places
 from grader.worker.explain import need_of_stand_in, refuse_exception
 from grader.worker.merge import Constants, Differs, Merger, refuse
@@ -96,8 +97,36 @@ def walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 REGISTRIES: tuple[tuple[Role, str], ...] = (("parameter", "_parameters"), ("buffer", "_buffers"), ("constant", ""))
 
 
+def refuse_unfit(model: nn.Module) -> None:
+    """Refuse a model whose tensors are too many or too large to be graded, or have no numbers, before any is copied."""
+    tensors = {
+        id(tensor): (f"{path}.{key}".lstrip("."), tensor)
+        for _, registry in REGISTRIES
+        for path, module in walk(model)
+        for key, tensor in (module.__dict__[registry] if registry else module.__dict__).items()
+        if isinstance(tensor, Tensor) and not nn.parameter.is_lazy(tensor)
+    }
+    total = sum(tensor.numel() for _, tensor in tensors.values())
+    if total > wire.MAX_NUMBERS or len(tensors) > wire.MAX_TENSORS:
+        name, largest = max(tensors.values(), key=lambda pair: pair[1].numel())
+        raise Refused(
+            Refusal(
+                "limit",
+                f"the model has {total:,} numbers in {len(tensors):,} tensors, "
+                f"the limits are {wire.MAX_NUMBERS:,} and {wire.MAX_TENSORS:,}",
+                why=f"The largest tensor is {name}: {largest.numel():,} numbers.",
+                fix="Use fewer and smaller layers.",
+            )
+        )
+    without = next((name for name, tensor in tensors.values() if tensor.device.type == "meta"), None)
+    if without is not None:
+        message = f"{without} is on the meta device: it has a shape, but no numbers"
+        raise Refused(Refusal("capture", message, fix="Construct the model on the CPU."))
+
+
 def snapshot(model: nn.Module) -> Snapshot:
     """Return the tensors of a model, registered and plain attributes, with what they hold now."""
+    refuse_unfit(model)
     taken = Snapshot()
     known: dict[int, int] = {}
     names: dict[int, list[str]] = {}

@@ -416,6 +416,13 @@ _RULES: tuple[Callable[[_Raised], _Case | None], ...] = (
         "It raised KeyboardInterrupt.",
         "Take it out.",
     ),
+    _saying(
+        "Too many open files",
+        "limit",
+        "{line} ({where})",
+        "A submission may hold few files open at once.",
+        "Take the opening of files out of the model.",
+    ),
     _refused_by_the_system,
     _saying(
         "No usable temporary directory",

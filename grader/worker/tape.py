@@ -125,7 +125,7 @@ class Tape(TorchFunctionMode):
     def record(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a call that is in the operator table, and write it down."""
         grad = torch.is_grad_enabled()
-        raw_args = tuple([self.encode(argument, name) for argument in args])
+        raw_args = tuple([self.encode(argument, name) for argument in _with_index(name, args)])
         raw_args = tuple(
             item for item in raw_args if item is not DEVICE and not (name in MOVES and isinstance(item, str))
         )
@@ -262,6 +262,15 @@ class Tape(TorchFunctionMode):
         return value
 
 
+def _with_index(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments with a list of numbers as an index put in a tuple: x[[0, 1]] is x[[0, 1],], not x[0, 1]."""
+    if name not in INDEXING or len(args) < 2 or not isinstance(args[1], (list, range)):
+        return args
+    plain = all(type(item) in (int, bool) for item in args[1])
+    return (args[0], (args[1],), *args[2:]) if plain else args
+
+
+INDEXING = frozenset(("torch.Tensor.__getitem__", "torch.Tensor.__setitem__"))
 DEVICE = object()
 PLAIN = frozenset((int, float, bool, str, type(None)))
 PLACEMENT = frozenset(("device", "pin_memory", "layout", "generator", "_stacklevel"))

@@ -31,8 +31,10 @@ def wrapped(command: Sequence[str], readable: Iterable[str], info: int) -> list[
     if program is None:
         raise Unavailable("bwrap is not installed")
     options = "--unshare-user-try --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try".split()
+    options += ["--hostname", "s5-grade"]
     binds = [part for path in _needed(command[0], readable) for part in ("--ro-bind", path, path)]
     kernel = ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys/devices/system", "/sys/devices/system"]
+    kernel += ["--remount-ro", "/dev", "--remount-ro", "/"]  # one submission leaves nothing there for the next
     closing = ["--info-fd", str(info), "--chdir", "/", "--"]
     return [program, *options, *binds, *kernel, *closing, *command]
 
