@@ -1,12 +1,14 @@
 # On a machine with nothing but Python 3.10 to 3.13, `make grade` and `make test` install into .venv on their first call.
 #   PYTHON    the interpreter that .venv is made from
 #   PIP_ARGS  options for pip, such as PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#   PYTEST_ARGS  options for pytest; two processes by default, as most tests wait for processes of their own
 PYTHON ?= python3
 PIP_ARGS ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2
 
 VENV := .venv
 BIN := $(VENV)/bin
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
 SUPPORTED := import sys; (3, 10) <= sys.version_info[:2] <= (3, 13) or \
 	sys.exit(f"this is Python {sys.version.split()[0]}, s5-grade needs 3.10 to 3.13: make PYTHON=python3.11")
@@ -19,11 +21,11 @@ grade: $(VENV)/.installed
 	$(BIN)/s5-grade reference_model/model.py --train
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
 # pytest's exit code 5 says that no test is marked slow, which is no fault.
 slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS) || test $$? -eq 5
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS) || test $$? -eq 5
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
