@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from grader import ops
+
+PIECE = 128  # numbers that take the memory of one tensor's record
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,11 @@ def _numbers(items: Any) -> list[float]:
     return [max(-1e18, min(1e18, float(item))) if item == item else 0.0 for item in found]
 
 
+def _size(tensor: Tensor) -> int:
+    """Return how many numbers a tensor has, its empty axes left out: with them, it can be summed to something large."""
+    return math.prod(max(extent, 1) for extent in tensor.shape)
+
+
 def _product(numbers: Iterable[float]) -> int:
     return int(min(math.prod(max(number, 1.0) for number in numbers), 1e30))
 
@@ -89,14 +97,22 @@ Bound = Callable[[str, list[Tensor], Sequence[Any], dict[str, Any]], tuple[int, 
 
 def _broadcast(tensors: Sequence[Tensor]) -> int:
     if len(tensors) == 1:
-        return tensors[0].numel()
+        return _size(tensors[0])
     rank = max((tensor.dim() for tensor in tensors), default=0)
     padded = [(1,) * (rank - tensor.dim()) + tuple(tensor.shape) for tensor in tensors]
-    return math.prod(max(extents) for extents in zip(*padded, strict=True))
+    return math.prod(max(1, *extents) for extents in zip(*padded, strict=True))
 
 
 def _elementwise(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     return _broadcast(tensors), 0
+
+
+def _norm(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
+    """Groups have statistics of their own, and a window over channels pads them."""
+    given = _numbers([args[1:2], *[kwargs[name] for name in ("num_groups", "size") if name in kwargs]])
+    if short not in ("group_norm", "local_response_norm"):
+        return _broadcast(tensors), 0
+    return _broadcast(tensors) + _size(tensors[0]) // max(*tensors[0].shape[1:2], 1) * _product(given), 0
 
 
 def _join(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
@@ -104,8 +120,8 @@ def _join(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[s
         matrices = [tensor.reshape(1, -1) if tensor.dim() < 2 else tensor for tensor in tensors]
         return sum(m.shape[0] for m in matrices) * sum(m.shape[1] for m in matrices), 0
     if short == "meshgrid":
-        return len(tensors) * math.prod(tensor.numel() for tensor in tensors), 0
-    return sum(tensor.numel() for tensor in tensors), 0
+        return len(tensors) * math.prod(_size(tensor) for tensor in tensors), 0
+    return sum(_size(tensor) for tensor in tensors), 0
 
 
 def _conv(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
@@ -123,7 +139,7 @@ def _conv(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[s
         rows = zip(spatial, stride, dilation, kernel, extra, strict=False)
         out = [(s - 1) * t + d * (k - 1) + 1 + e for s, t, d, k, e in rows]
         channels = weight.shape[1] * max(int(named.get("groups") or 1), 1)
-        return images.shape[0] * channels * _product(out), images.numel() * weight[:1].numel()
+        return images.shape[0] * channels * _product(out), _size(images) * _size(weight[:1])
     grown = [s + 2 * p for s, p in zip(spatial, padding, strict=False)]
     if named.get("padding") == "same":
         out = list(spatial)
@@ -132,7 +148,7 @@ def _conv(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[s
         out = [(g - d * (k - 1) - 1) // max(t, 1) + 1 for g, d, k, t in rows4]
     elements = images.shape[0] * weight.shape[0] * _product(out)
     padded = images.shape[0] * images.shape[1] * _product(grown)
-    return max(elements, padded), elements * weight[:1].numel()
+    return max(elements, padded), elements * _size(weight[:1])
 
 
 _CONV_NAMES = (
@@ -152,31 +168,35 @@ def _dense(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[
     if short == "einsum":
         return _einsum(args, tensors)
     if short == "tensordot" and len(tensors) == 2:
-        common = _contracted(tensors[0], args[2] if len(args) > 2 else kwargs.get("dims", 2))
-        macs = tensors[0].numel() * tensors[1].numel() // common
-        return macs // common + 1, macs
+        dims = args[2] if len(args) > 2 else kwargs.get("dims", 2)
+        left, right = (_contracted(tensor, dims, place) for place, tensor in enumerate(tensors))
+        macs = _size(tensors[0]) * _size(tensors[1]) // min(left, right)
+        return (_size(tensors[0]) // left + 1) * (_size(tensors[1]) // right + 1), macs
     if short in ("outer", "addr", "tensordot", "chain_matmul", "multi_dot", "bilinear", "inner"):
-        product = math.prod(max(tensor.numel(), 1) for tensor in tensors[:3])
+        product = math.prod(max(_size(tensor), 1) for tensor in tensors[:3])
         if short == "bilinear" and len(tensors) > 2:
-            return tensors[0].numel() * tensors[2].shape[0], product
-        return (product if short in ("outer", "addr") else min(product, sum(t.numel() for t in tensors) ** 2)), product
+            return _size(tensors[0]) * tensors[2].shape[0], product
+        return (product if short in ("outer", "addr") else min(product, sum(_size(t) for t in tensors) ** 2)), product
     pair = tensors[1:3] if short.startswith(("addm", "badd", "addb")) else tensors[:2]
     if short == "__rmatmul__":
         pair = pair[::-1]
     if len(pair) < 2 or not pair[0].dim() or not pair[1].dim():
         return _broadcast(tensors), 0
     common = max(pair[0].shape[-1], 1)
-    macs = pair[0].numel() * pair[1].numel() // common
-    return max(macs // common + pair[0].numel() // common + 1, _broadcast(tensors[:1])), macs
+    macs = _size(pair[0]) * _size(pair[1]) // common
+    return max(macs // common + _size(pair[0]) // common + 1, _broadcast(tensors[:1])), macs
 
 
-def _contracted(left: Tensor, dims: Any) -> int:
-    """Return how many numbers of the left operand each result of tensordot sums over."""
+def _contracted(tensor: Tensor, dims: Any, place: int) -> int:
+    """Return how many numbers of the left (0) or right (1) operand each result of tensordot sums over."""
+    count = tensor.dim()
     if isinstance(dims, int):
-        return max(math.prod(left.shape[max(left.dim() - dims, 0) :]), 1)
-    axes = dims[0] if _is_sequence(dims) and dims and _is_sequence(dims[0]) else dims if _is_sequence(dims) else []
-    known = [axis for axis in axes if isinstance(axis, int) and -left.dim() <= axis < left.dim()]
-    return max(math.prod(left.shape[axis] for axis in known), 1)
+        return math.prod(
+            max(extent, 1) for extent in (tensor.shape[:dims] if place else tensor.shape[max(count - dims, 0) :])
+        )
+    pairs = _is_sequence(dims) and dims and _is_sequence(dims[0])
+    axes = dims[place] if pairs and len(dims) > place else dims if _is_sequence(dims) and not pairs else []
+    return math.prod(max(tensor.shape[axis], 1) for axis in axes if isinstance(axis, int) and -count <= axis < count)
 
 
 def _einsum(args: Sequence[Any], tensors: list[Tensor]) -> tuple[int, int]:
@@ -186,7 +206,7 @@ def _einsum(args: Sequence[Any], tensors: list[Tensor]) -> tuple[int, int]:
     extents: dict[str, int] = {}
     for labels, tensor in zip(left.split(","), tensors, strict=False):
         if "." in labels or len(labels) != tensor.dim():
-            product = math.prod(tensor.numel() for tensor in tensors)
+            product = math.prod(_size(tensor) for tensor in tensors)
             return product, product
         extents.update(zip(labels, tensor.shape, strict=True))
     macs = math.prod(extents.values())
@@ -196,7 +216,7 @@ def _einsum(args: Sequence[Any], tensors: list[Tensor]) -> tuple[int, int]:
 
 
 def _factory(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    if short.endswith(("_like", "_")) or (tensors and short in ("bernoulli", "normal")):
+    if short.endswith(("_like", "_")) or (tensors and short == "bernoulli"):
         return _broadcast(tensors), 0
     if short == "arange":
         return _arange(args, kwargs), 0
@@ -211,7 +231,7 @@ def _factory(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dic
         )
     if short == "eye":
         numbers = _per_axis(numbers, 2)
-    return _product(numbers), 0
+    return max(_product(numbers), _broadcast(tensors) if short == "normal" else 1), 0
 
 
 def _is_sequence(item: Any) -> bool:
@@ -242,22 +262,22 @@ def _resample(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: di
     if short == "affine_grid":
         return _product(_numbers([args[1:2], kwargs.get("size", ())])) * 3, 0
     if short == "grid_sample":
-        return images.shape[1] * math.prod(tensor.numel() for tensor in tensors[1:2]), 0
+        return images.shape[1] * math.prod(_size(tensor) for tensor in tensors[1:2]), 0
     if short.startswith(("interpolate", "upsample")):
         scale = kwargs.get("scale_factor", args[2] if len(args) > 2 else None)
         size = kwargs.get("size", args[1] if len(args) > 1 else None)
         if scale is not None:
-            return _product([float(images.numel()), *_per_axis(_numbers([scale]), axes)]), 0
+            return _product([float(_size(images)), *_per_axis(_numbers([scale]), axes)]), 0
         return _product([*map(float, images.shape[:2]), *_per_axis(_numbers([size]), axes)]), 0
-    return images.numel(), 0
+    return _size(images), 0
 
 
 def _expand(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     numbers = [abs(number) for number in _numbers([args[1:], *kwargs.values()])]
     if short == "repeat_interleave" and len(tensors) > 1:
-        return tensors[0].numel() * max(int(tensors[1].sum()), 1), 0
+        return _size(tensors[0]) * max(int(tensors[1].sum()), 1), 0
     if short in ("repeat", "tile", "repeat_interleave"):
-        return tensors[0].numel() * _product(numbers), 0
+        return _size(tensors[0]) * _product(numbers), 0
     given = _numbers([args[1:], *kwargs.values()])
     extents = [1.0] * (len(given) - tensors[0].dim()) + [float(extent) for extent in tensors[0].shape]
     sizes = [extent if size < 0 else size for size, extent in zip(given, extents, strict=False)]
@@ -289,25 +309,40 @@ def _unfold(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict
     kernel = _per_axis(_numbers([args[1:2] if short == "unfold" else args[2:3], kwargs.get("kernel_size", ())]), 2)
     if short == "fold":
         size = _per_axis(_numbers([args[1:2], kwargs.get("output_size", ())]), 2)
-        return _product([float(images.numel()), *size]), 0
+        return _product([float(_size(images)), *size]), 0
     padding = max(_numbers([args[3:4], kwargs.get("padding", ())]), default=0.0)
     grown = [float(extent) + 2 * padding for extent in images.shape[-2:]]
     return _product([*map(float, images.shape[:-2]), *grown, *kernel]), 0
 
 
 def _index(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    size = tensors[0].numel() if tensors else 1
+    size = _size(tensors[0]) if tensors else 1
     if short == "diag":
-        return size * size, 0
+        offset = max(map(abs, _numbers([args[1:2], kwargs.get("diagonal", 0)])), default=0)
+        return _product([size + offset] * 2), 0
     if short == "unfold":
         return _product([float(size), *_numbers([args[2:3], kwargs.get("size", ())])]), 0
     if short == "take_along_dim":
-        return max(size, *(tensor.numel() for tensor in tensors)), 0
+        return max(size, *(_size(tensor) for tensor in tensors)), 0
     if short == "index_select" and len(tensors) > 1 and len(args) > 1 and isinstance(args[1], int):
-        return size // max(tensors[0].shape[args[1]], 1) * tensors[1].numel(), 0
+        return size // max(tensors[0].shape[args[1]], 1) * _size(tensors[1]), 0
     if short == "__getitem__" and len(tensors) > 1:
         return _picked(tensors[0], args[1]), 0
-    return size * math.prod(max(tensor.numel(), 1) for tensor in tensors[1:]), 0
+    if "split" in short or short in ("chunk", "unsafe_chunk", "unbind"):
+        return size + PIECE * _pieces(short, tensors[0], args, kwargs), 0
+    return size * math.prod(max(_size(tensor), 1) for tensor in tensors[1:]), 0
+
+
+def _pieces(short: str, tensor: Tensor, args: Sequence[Any], kwargs: dict[str, Any]) -> int:
+    """Bound the number of parts that a tensor is cut into: of an empty one, there are as many as are asked for."""
+    longest = max(tensor.shape, default=1)
+    named = [kwargs[name] for name in ("chunks", "sections", "split_size", "split_size_or_sections") if name in kwargs]
+    given: Any = next(iter([*args[1:2], *named]), None)
+    if isinstance(given, Tensor):
+        given = given.tolist()
+    if short == "unbind" or not isinstance(given, int):
+        return max(longest, len(given) + 1 if _is_sequence(given) else 1)
+    return longest // max(given, 1) + 1 if short in ("split", "unsafe_split") else max(given, 1)
 
 
 def _picked(tensor: Tensor, index: Any) -> int:
@@ -321,10 +356,15 @@ def _picked(tensor: Tensor, index: Any) -> int:
             kept += [float(next(rest, 1)) for _ in range(tensor.dim() - used)]
         elif isinstance(item, slice):
             kept.append(float(next(rest, 1)))
-        elif item is not None:
+        elif item is not None and not _is_flag(item):
             next(rest, None)
-            picks = max(picks, item.numel() if isinstance(item, Tensor) else len(_flat(item)))
+            picks = max(picks, _size(item) if isinstance(item, Tensor) else len(_flat(item)))
     return _product([*kept, *map(float, rest), float(picks)])
+
+
+def _is_flag(item: Any) -> bool:
+    """Tell of one truth value, which as an index adds an axis and uses none."""
+    return isinstance(item, bool) or (isinstance(item, Tensor) and item.dtype == torch.bool and not item.dim())
 
 
 def _attention(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
@@ -332,32 +372,38 @@ def _attention(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: d
         return 0, 0
     query, key = tensors[0], tensors[1]
     width = max(query.shape[-1], 1)
-    scores = query.numel() * key.numel() // (width * width)
-    return query.numel() + scores, 2 * scores * width + 4 * query.numel() * width
+    scores = _size(query) * _size(key) // (width * width)
+    rows = _size(query) // width
+    return rows * max(width, *tensors[2].shape[-1:]) + scores, 2 * scores * width + 4 * _size(query) * width
 
 
 def _recurrent(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     sequence = tensors[0]
-    weights = sum(tensor.numel() for tensor in tensors[1:])
-    rows = sequence.numel() // max(sequence.shape[-1] if sequence.dim() else 1, 1)
+    weights = sum(_size(tensor) for tensor in tensors[1:])
+    rows = _size(sequence) // max(sequence.shape[-1] if sequence.dim() else 1, 1)
     widest = max((max(tensor.shape, default=1) for tensor in tensors[1:]), default=1)
     return rows * widest, rows * weights
 
 
 def _matrices(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    """Decompositions and inverses take the cube of the longest axis for each matrix."""
+    """Decompositions and inverses make square matrices, and take the cube of the longest axis for each."""
     longest = max((max(tensor.shape, default=1) for tensor in tensors), default=1)
-    elements = max(_broadcast(tensors), *(tensor.numel() for tensor in tensors), longest)
-    return elements, elements if short.startswith("_weight") else elements * longest
+    elements = max(_broadcast(tensors), *map(_size, tensors), longest)
+    if short.startswith("_weight"):
+        return elements, elements
+    count = max(math.prod(max(extent, 1) for extent in tensor.shape[:-2]) for tensor in tensors)
+    tolerances = math.prod(map(_size, tensors[1:])) if short == "pinv" else 1
+    return max(elements, count * longest**2) * tolerances, elements * longest * tolerances
 
 
 def _reduce(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    return max(_broadcast(tensors), *(tensor.numel() for tensor in tensors), 1), 0
+    return max(_broadcast(tensors), *(_size(tensor) for tensor in tensors), 1), 0
 
 
 BOUNDS: dict[str, Bound] = {
     "conv": _conv,
     "dense": _dense,
+    "norm": _norm,
     "join": _join,
     "factory": _factory,
     "random": _factory,

@@ -10,12 +10,13 @@ has a result whose shape depends on values (`nonzero`, `masked_select`, `unique`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from grader.kinds import Kind
 
@@ -120,6 +121,64 @@ EMPTY: dict[str, Callable[..., Any]] = {
     "torch.Tensor.new_empty": torch.Tensor.new_zeros,
 }
 
+
+def lengths_fit(directions: Tensor, lengths: Tensor, dim: int = 0) -> bool:
+    """Tell whether weight normalisation has one length for each direction."""
+    shape = [extent if axis == dim else 1 for axis, extent in enumerate(directions.shape)]
+    return directions.numel() > 0 and (list(lengths.shape) == shape or dim == -1)
+
+
+def channels_fit(input: Tensor, *others: Any, **named: Any) -> bool:
+    """Tell whether batch normalisation has one number for each channel in all that it is given beside the images."""
+    numbers = [item for item in (*others, *named.values()) if isinstance(item, Tensor)]
+    return input.dim() > 1 and all(item.shape == input.shape[1:2] for item in numbers)
+
+
+def weights_fit(gates: int) -> Callable[..., bool]:
+    """Return what tells whether the weights and the states of a recurrent layer belong to its input."""
+
+    def fit(
+        input: Tensor,
+        hx: Any,
+        params: Sequence[Tensor],
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> bool:
+        states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        outer, inner = states[0].shape[-1], states[-1].shape[-1]  # these differ where an LSTM projects
+        ways = 2 if bidirectional else 1
+        per_layer = 2 + 2 * has_biases + (outer != inner)
+        if input.dim() != 3 or len(params) != num_layers * ways * per_layer:
+            return False
+        expected = []
+        for layer in range(num_layers * ways):
+            width = input.shape[2] if layer < ways else outer * ways
+            expected += [(gates * inner, width), (gates * inner, outer), *[(gates * inner,)] * (2 * has_biases)]
+            expected += [(outer, inner)] * (outer != inner)
+        rows = (num_layers * ways, input.shape[0 if batch_first else 1])
+        return [tuple(item.shape) for item in params] == expected and [tuple(item.shape) for item in states] == [
+            (*rows, outer),
+            (*rows, inner),
+        ][: len(states)]
+
+    return fit
+
+
+# Kernels of torch that trust the shapes they are given: they read and write past the end of what is too small.
+FITS: dict[str, Callable[..., bool]] = {
+    "torch._weight_norm": lengths_fit,
+    "torch._weight_norm_interface": lengths_fit,
+    "torch.native_batch_norm": channels_fit,
+    "torch.lstm": weights_fit(4),
+    "torch.gru": weights_fit(3),
+    "torch.rnn_tanh": weights_fit(1),
+    "torch.rnn_relu": weights_fit(1),
+}
+
 # Take a tensor's shape and type, never its numbers.
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty "
@@ -165,10 +224,18 @@ class Op:
 
 
 def _function(name: str, found: Any) -> Callable[..., Any]:
-    """Return what runs a table entry: properties run their getter."""
+    """Return what runs a table entry: properties run their getter, some functions only on what fits."""
     if name in EMPTY:
         return EMPTY[name]
+    if name in FITS:
+        return partial(_run_if, FITS[name], found)
     return found if callable(found) else partial(_get, found)
+
+
+def _run_if(fits: Callable[..., bool], run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if not fits(*args, **kwargs):
+        raise ValueError("the shapes of its operands do not fit each other")
+    return run(*args, **kwargs)
 
 
 def _get(descriptor: Any, tensor: torch.Tensor) -> Any:

@@ -27,6 +27,8 @@ MAGIC = b"s5g1"
 MAX_NODES = 20_000
 MAX_TENSORS = 5_000
 MAX_NUMBERS = 1 << 24  # over all tensors: sixteen million
+MAX_TEXT = 16 * 1024 * 1024  # bytes of the graph without its tensors
+MAX_PATH = 4096  # code points of a file's name: it stands in each place, so the results repeat it
 MAX_DEPTH = 32  # of nested arguments
 MAX_INTEGER = 1 << 53
 MAX_SCALE = 1 << 31  # of a size that follows the batch
@@ -71,7 +73,8 @@ def decode_tensors(data: bytes) -> dict[str, Tensor]:
         tensors = safetensors.torch.load(data)
     except Exception as error:  # the library raises its own and several built-in types
         raise WireError(f"the tensors can't be read: {str(error)[:200]}") from None
-    if sum(tensor.numel() for tensor in tensors.values()) > MAX_NUMBERS:
+    # An empty axis counts as one: the other axes of such a tensor can still become large.
+    if sum(math.prod(max(extent, 1) for extent in tensor.shape) for tensor in tensors.values()) > MAX_NUMBERS:
         raise WireError(f"the tensors hold more than {MAX_NUMBERS:,} numbers")
     return tensors
 
@@ -87,6 +90,8 @@ def decode(data: bytes) -> tuple[Graph, dict[int, Tensor], Loaded]:
     length = struct.unpack("<Q", data[4:12])[0]
     if length > len(data) - 12:
         raise WireError("cut short")
+    if length > MAX_TEXT:
+        raise WireError(f"the graph has {length:,} bytes, the limit is {MAX_TEXT:,}")
     try:
         message = msgspec.json.decode(data[12 : 12 + length], type=Message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -116,9 +121,10 @@ def _spans(message: Message) -> Iterator[Span | None]:
 
 
 def _is_place(span: Span | None) -> bool:
-    return span is None or all(
-        0 <= number <= MAX_PLACE for number in (span.line, span.column, span.end_line, span.end_column)
-    )
+    if span is None:
+        return True
+    numbers = (span.line, span.column, span.end_line, span.end_column)
+    return len(span.file) <= MAX_PATH and all(0 <= number <= MAX_PLACE for number in numbers)
 
 
 def _check_tensors(graph: Graph, tensors: Mapping[int, Tensor]) -> None:

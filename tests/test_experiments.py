@@ -209,3 +209,13 @@ def test_a_run_taken_up_in_the_middle_is_the_same_run(opened: Open) -> None:
     assert found is not None
     assert before is not None
     assert torch.equal(found, before)
+
+
+@pytest.mark.parametrize("last", ["gt(0)", "mul(99).long()", "mul(99).long().amax(1)", "mul(9).abs().byte()"])
+def test_predictions_of_whole_numbers_are_compared(opened: Open, last: str) -> None:
+    laboratory = opened(f"{BODY}{TAIL}.{last}")
+    edges = tuple(last_maps(laboratory.facts["train"]))
+    drops = of_kind(laboratory, "dropout")
+    assert laboratory.follows_input("eval")
+    assert laboratory.matters("train", dict.fromkeys(drops, "identity"))
+    assert laboratory.averages("train", edges).used

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -333,8 +335,21 @@ FAULTY = {
     "an alias": ("title: &a x\nextends: *a", ["2:10: the alias *a: write the value out"]),
     "a tag": (
         "title: !!python/object/apply:os.system [true]",
-        ["1:8: the tag tag:yaml.org,2002:python/object/apply:os.system: rules are plain data"],
+        ["1:8: the tag 'tag:yaml.org,2002:python/object/apply:os.system': rules are plain data"],
     ),
+    "a tag that is more than a line": ("title: !a%0ab x", ["1:8: the tag '!a\\nb': rules are plain data"]),
+    "an underscore that ends a number": (
+        "rules: [{id: a, checks: [parameters: {below: 20_}]}]",
+        ["1:46: below: expected a whole number, got '20_'"],
+    ),
+    "a number that is too large": (
+        "input: {normalise: {mean: [1e999], std: [1]}}\nrules: [{id: a, checks: [dropout]}]",
+        ["1:28: mean: expected a number, got '1e999'"],
+    ),
+    "an escape of no character": ('title: "\\U00110000"', ["1:11: not YAML: a number that is too large"]),
+    "an escape of far too high a number": ('title: "\\UFFFFFFFF"', ["1:11: not YAML: a number that is too large"]),
+    "an escape of half a character": ('title: "\\ud83d"', ["1:8: U+D83D is half of a character"]),
+    "a version of many digits": (f"%YAML 1.{'1' * 5000}\n---\ntitle: a", ["1:9: not YAML: a number that is too large"]),
     "two documents": ("title: a\n---\ntitle: b", ["2:1: a second document: a rules file holds one"]),
     "too deep": ("title: " + "[" * 200_000, [f"1:{8 + DEPTH_CAP}: nested more than {DEPTH_CAP} levels deep"]),
     "too large": ("#" * (SIZE_CAP + 1), [f": {SIZE_CAP + 1:,} bytes, the limit is {SIZE_CAP:,}"]),
@@ -348,9 +363,17 @@ FAULTY = {
         "extends: other.yaml\nrules: [{id: a, checks: [dropout]}]",
         ["1:10: extends 'other.yaml': there is no such file"],
     ),
+    "an extended file of a name that none can have": (
+        'extends: "a\\0b"\nrules: [{id: a, checks: [dropout]}]',
+        ["1:10: extends 'a\\x00b': there is no such file"],
+    ),
+    "an extended file of too long a name": (
+        f"extends: {'a' * 300}\nrules: [{{id: a, checks: [dropout]}}]",
+        [f"1:10: extends {'a' * 300!r}: there is no such file"],
+    ),
     "a file that extends itself": (
         "extends: r.yaml\nrules: [{id: a, checks: [dropout]}]",
-        ["1:10: extends goes in a circle: r.yaml leads back to itself"],
+        ["1:10: extends goes in a circle: 'r.yaml' leads back to itself"],
     ),
 }
 
@@ -389,15 +412,20 @@ def test_a_long_row_of_files(tmp_path: Path) -> None:
 def test_a_circle_of_two(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", "extends: r.yaml\nrules: [{id: a, checks: [dropout]}]")
     assert problems(tmp_path, "extends: a.yaml") == [
-        "a.yaml:1:10: extends goes in a circle: r.yaml leads back to itself"
+        "a.yaml:1:10: extends goes in a circle: 'r.yaml' leads back to itself"
     ]
+
+
+def test_a_link_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("a.yaml")
+    assert problems(tmp_path, "extends: a.yaml") == ["r.yaml:1:10: extends 'a.yaml': there is no such file"]
 
 
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     found = {}
-    for name in ("absent.yaml", "folder", "no-such-name", "a\0b"):
+    for name in ("absent.yaml", "folder", "no-such-name", "a\0b", "a" * 300):
         with pytest.raises(RulesError) as caught:
             read_rules(name, TABLE)
         found[name] = str(caught.value)
@@ -406,6 +434,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "folder": "folder: a folder, expected a rules file",
         "no-such-name": "no-such-name: there is no such file",
         "a\0b": "a\0b: cannot be read: embedded null byte",
+        "a" * 300: f"{'a' * 300}: cannot be read: {os.strerror(errno.ENAMETOOLONG)}",
     }
 
 
@@ -414,7 +443,7 @@ def test_what_words_mean() -> None:
         "": None, "~": None, "null": None, "true": True, "false": False,
         "12": 12, "-3": -3, "20_000": 20000, "1.5": 1.5, ".5": 0.5, "1e-3": 0.001, "3e4": 30000.0,
         "yes": "yes", "on": "on", "True": "True", ".nan": ".nan", ".inf": ".inf", "0x10": "0x10", "1:30": "1:30",
-        "1" * 400: "1" * 400,
+        "1" * 400: "1" * 400, "1_": "1_", "1__0": "1__0", "1_.5": "1_.5", "_1": "_1", "1_0.5": 10.5, "1e999": "1e999",
     }  # fmt: skip
     assert {word: plain_value(word) for word in words} == words
     assert {type(plain_value(word)) for word in ("12", "010")} == {int}

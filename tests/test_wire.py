@@ -266,6 +266,35 @@ def test_tensors_that_are_no_safetensors(tail: bytes) -> None:
     assert refusal(packed(VALID[12 : 12 + LENGTH], tail)).startswith("the tensors can't be read: ")
 
 
+def test_tensors_of_many_axes() -> None:
+    for axes in (64, 65):
+        tail = safetensors.torch.save(
+            {**{str(key): item for key, item in TENSORS.items()}, "9": torch.ones([1] * axes)}
+        )
+        data = changed(lambda m, shape=[1] * axes: m["graph"]["tensors"][3].update(shape=shape), tail)
+        if axes == 64:
+            wire.decode(data)
+    assert refusal(data) == "tensor 9 has more than 64 axes"
+
+
+@pytest.mark.parametrize(
+    "place", [{"line": -1}, {"line": 1 << 32}, {"line": 1, "column": 1 << 70}, {"line": 1, "end_line": -9}]
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m, span: m["graph"].update(span=span),
+        lambda m, span: m["graph"].update(custom_gradient=[span]),
+        lambda m, span: m["graph"]["modules"][0].update(span=span),
+        lambda m, span: m["graph"]["train"]["nodes"][1].update(span=span),
+        lambda m, span: m["loaded"].update(span=span),
+        lambda m, span: m["loaded"].update(skipped=[span]),
+    ],
+)
+def test_places_out_of_range(change: Callable[[Any, Any], object], place: dict[str, int]) -> None:
+    assert refusal(changed(lambda m: change(m, {"file": "m.py", **place}))) == "a place is out of range"
+
+
 def test_caps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "MAX_NODES", 4)
     assert refusal(VALID) == "more than 4 nodes"

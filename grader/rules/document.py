@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ DEPTH_CAP = 32
 Value = Union[None, bool, int, float, str]
 
 _WORDS: dict[str, Value] = {"": None, "~": None, "null": None, "true": True, "false": False}
-_INTEGER = re.compile(r"[-+]?\d[\d_]{0,17}")
-_NUMBER = re.compile(r"[-+]?(\d[\d_]{0,30}(\.\d{0,30})?|\.\d{1,30})([eE][-+]?\d{1,3})?")
+_INTEGER = re.compile(r"[-+]?\d(_?\d){0,17}")
+_NUMBER = re.compile(r"[-+]?(\d(_?\d){0,30}(\.\d{0,30})?|\.\d{1,30})([eE][-+]?\d{1,3})?")
+_HALF = re.compile("[\ud800-\udfff]")  # of a character: an escape can name one, no file can hold it
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +116,27 @@ class _Composer:
     """Builds nodes from PyYAML's events: these come lazily and never nest, so that hostile depth costs nothing."""
 
     def __init__(self, text: str, file: str, problems: list[Problem]) -> None:
-        self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self.loader = yaml.SafeLoader(text)
         self.file = file
         self.problems = problems
 
+    def next(self) -> yaml.Event:
+        try:
+            event: yaml.Event = self.loader.get_event()  # type: ignore[no-untyped-call]
+        except (ValueError, OverflowError):  # PyYAML trusts the numbers of escapes and of versions
+            mark = self.loader.get_mark()
+            place = Mark(self.file, mark.line + 1, mark.column + 1)
+            raise RulesError(Problem(place, "not YAML: a number that is too large")) from None
+        return event
+
     def document(self) -> Node:
-        next(self.events)  # the stream's start
-        event = next(self.events)
+        self.next()  # the stream's start
+        event = self.next()
         if isinstance(event, yaml.StreamEndEvent):
             raise RulesError(Problem(Mark(self.file), "the file is empty"))
-        node = self.node(next(self.events), 0)
-        next(self.events)  # the document's end
-        event = next(self.events)
+        node = self.node(self.next(), 0)
+        self.next()  # the document's end
+        event = self.next()
         if not isinstance(event, yaml.StreamEndEvent):
             raise self.refusal(event, "a second document: a rules file holds one")
         return node
@@ -137,8 +148,10 @@ class _Composer:
             raise self.refusal(event, f"nested more than {DEPTH_CAP} levels deep")
         tag = getattr(event, "tag", None)
         if tag not in (None, "!"):
-            raise self.refusal(event, f"the tag {tag}: rules are plain data")
+            raise self.refusal(event, f"the tag {tag!r}: rules are plain data")
         if isinstance(event, yaml.ScalarEvent):
+            if half := _HALF.search(event.value):
+                raise self.refusal(event, f"U+{ord(half[0]):04X} is half of a character")
             value = plain_value(event.value) if event.implicit[0] else event.value
             return Scalar(value, event.value, self.mark(event))
         if isinstance(event, yaml.SequenceStartEvent):
@@ -146,16 +159,16 @@ class _Composer:
         return Mapping(tuple(self.entries(depth)), self.mark(event))
 
     def items(self, depth: int) -> Iterator[Node]:
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
             yield self.node(event, depth + 1)
 
     def entries(self, depth: int) -> Iterator[tuple[Scalar, Node]]:
         seen: dict[str, int] = {}
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
             key = self.node(event, depth + 1)
             if not isinstance(key, Scalar):
                 raise RulesError(Problem(key.mark, "a key must be a word"))
-            value = self.node(next(self.events), depth + 1)
+            value = self.node(self.next(), depth + 1)
             if key.text in seen:
                 self.problems.append(Problem(key.mark, f"{key.text!r} stands twice, first in line {seen[key.text]}"))
             else:
@@ -176,6 +189,6 @@ def plain_value(text: str) -> Value:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
         return int(text)
-    if _NUMBER.fullmatch(text):
+    if _NUMBER.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text

@@ -49,18 +49,27 @@ def read_rules(source: str | os.PathLike[str] | None = None, table: Table[str, C
 
 def _shipped(name: str) -> Path:
     paths = [folder / name for folder in _SHIPPED]
-    return next((path for path in paths if path.is_file()), paths[-1])
+    return next((path for path in paths if _exists(path)), paths[-1])
 
 
 def _resolved(name: str, folder: Path, prefix: str = "") -> tuple[Path, str]:
     """Return the file that a name stands for, of a folder or else one that is shipped, and how messages name it."""
     path = folder / name
     bare = "/" not in name and os.sep not in name and not Path(name).suffix
-    if bare and not path.exists():
+    if bare and not _exists(path):
         known = "rules.yaml" if name == DEFAULT else f"rules/{name}.yaml"
-        if _shipped(known).is_file():
+        if _exists(_shipped(known)):
             return _shipped(known), known
     return path, os.path.normpath(Path(prefix) / name)
+
+
+def _exists(path: Path) -> bool:
+    """Tell whether there is a file; unlike a path's own method, of names that no file can have too."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _bytes_of(path: Path, mark: Mark) -> bytes:
@@ -105,15 +114,14 @@ class _Reading:
         if not isinstance(named, Scalar) or not isinstance(named.value, str):
             return None
         base, base_name = _resolved(named.value, path.parent, str(Path(name).parent))
-        if base.resolve() in extending:
-            self.conversion.note(named.mark, f"extends goes in a circle: {named.value} leads back to itself")
-            return None
-        if len(extending) >= EXTENDS_CAP:
+        if not _exists(base):
+            self.conversion.note(named.mark, f"extends {named.value!r}: there is no such file")
+        elif base.resolve() in extending:
+            self.conversion.note(named.mark, f"extends goes in a circle: {named.value!r} leads back to itself")
+        elif len(extending) >= EXTENDS_CAP:
             self.conversion.note(named.mark, f"more than {EXTENDS_CAP} files extend each other")
-            return None
-        if base.exists():
+        else:
             return self.file(base, base_name, extending)
-        self.conversion.note(named.mark, f"extends {named.value!r}: there is no such file")
         return None
 
     def merged(self, form: RulesForm, node: Node, base: Rules | None, name: str) -> Rules:

@@ -130,7 +130,7 @@ class Nursery:
 def _descriptor_of(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
-    except (AttributeError, OSError):  # a kernel before 5.3, or a C library before 2.36 at Python's building
+    except (AttributeError, OSError):  # a kernel before 5.3, or a Python built on one
         return None
 
 
