@@ -672,3 +672,16 @@ def test_what_a_student_is_told(sealed: Template, tmp_path: Path, line: str, cod
     where = text.split("\n").index(f"        {line}") + 1
     if "kill(os.getpid" not in line and "threading" not in line:  # which leave no trace of where they were
         assert (report.error.span.line if report.error.span else None) == where
+
+
+def test_without_a_folder_to_write_to_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**options: str) -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.mkdtemp", fails)
+    with pytest.raises(SandboxError) as error:
+        Template.start()
+    assert str(error.value) == (
+        "the self-test of the sandbox needs a folder to write to: set TMPDIR to one"
+        " (No usable temporary directory found)"
+    )

@@ -132,7 +132,11 @@ class Canary:
     """A file of this user's that no confined process may reach, in a folder of its own."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="s5-grade-"))
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="s5-grade-"))
+        except OSError as error:
+            message = "the self-test of the sandbox needs a folder to write to: set TMPDIR to one"
+            raise SandboxError(f"{message} ({error.strerror})") from error
         self.path = str(self._folder / "canary")
         self.sing()
 
