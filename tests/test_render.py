@@ -21,7 +21,7 @@ from grader.render.escape import expanded, visible
 from grader.render.excerpt import wrapped
 from grader.render.page import page, table
 from grader.render.progress import progress_on
-from grader.report import UNUSED, Obstacle, Report, error_report, graded_report
+from grader.report import UNUSED, Obstacle, Report, SandboxReport, error_report, graded_report
 
 ESCAPE = "\x1b"
 
@@ -350,6 +350,30 @@ def test_concise() -> None:
     assert text(error_report(rules(), "a\n.py", obstacle), form="concise") == (
         "a\\x0a.py: error[missing] there is no file 'a\\x0a.py'\n"
     )
+
+
+def in_sandbox(sandbox: SandboxReport) -> Report:
+    return graded_report(rules(rule("a", "linear")), submission(), graded(result("linear")), sandbox, trained=False)
+
+
+def test_what_the_sandbox_could_not_give_is_shown() -> None:
+    assert text(in_sandbox(SANDBOX)) == (
+        "Checked model.py (class Net) against rules.yaml\n\n"
+        "ok[a]: linear is pass\n"
+        "sandbox: partial (seccomp)\n"
+        "  why: it could read a file: the kernel has no Landlock\n"
+        "  fix: Use Linux 5.13 or newer.\n\n"
+        "1 passed. 20 of 20 points.\n"
+    )
+    assert text(in_sandbox(SANDBOX), form="concise") == (
+        "model.py: warning[sandbox] partial: it could read a file, the kernel has no Landlock\n"
+    )
+
+
+def test_a_sealed_sandbox_is_one_line() -> None:
+    sealed = SandboxReport("sealed", {"time": "wall clock", "landlock": "Landlock (ABI 6)", "seccomp": "a filter"})
+    assert text(in_sandbox(sealed)).split("\n")[3] == "sandbox: sealed (landlock, seccomp)"
+    assert text(in_sandbox(sealed), form="concise") == ""
 
 
 def test_concise_without_findings() -> None:

@@ -11,7 +11,7 @@ from grader.report import Place, Report
 
 
 def render(report: Report, options: Options) -> str:
-    """Return the findings line by line; nothing at all where there are none."""
+    """Return the findings line by line; nothing at all where there are none and the sandbox was sealed."""
     return "".join(f"{line}\n" for line in lines(report))
 
 
@@ -26,6 +26,8 @@ def lines(report: Report) -> Iterator[str]:
         if not rule.findings and rule.status in ("fail", "error"):
             level = "undecided" if rule.status == "error" else rule.level
             yield _line(report, None, level, rule.id, rule.message)
+    for gap in report.sandbox.gaps:
+        yield _line(report, None, "warning", "sandbox", f"{report.sandbox.level}: {gap.what}, {gap.reason}")
 
 
 def _line(report: Report, place: Place | None, level: str, code: str, message: str) -> str:
