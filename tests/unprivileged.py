@@ -1,7 +1,7 @@
 """Runs a command as a user without rights, for root: python tests/unprivileged.py COMMAND [ARGUMENT ...].
 
-The interpreter and the sources may lie where only root can go, such as root's home: the command then sees these folders,
-and nothing else of that home, in a mount namespace of its own. Nothing on the machine changes.
+The interpreter and the sources may lie where only root can go, such as the home of root: the command then sees these
+folders, and nothing else of that home, in a mount namespace of its own. Nothing on the machine changes.
 """
 
 from __future__ import annotations
