@@ -276,7 +276,7 @@ def unsealed(standing: Standing) -> Obstacle:
     return Obstacle(
         "sandbox",
         f"not run: the sandbox must be sealed, and this machine {_HAS[standing.level]}",
-        why=" ".join(f"A submission's process: {gap.what}; {gap.reason}." for gap in standing.gaps),
+        why=f"What is missing: {'; '.join(f'{gap.what} ({gap.reason})' for gap in standing.gaps)}.",
         fix=f"{gap.fix} On files that you trust, --sandbox=auto takes what there is.",
     )
 

@@ -56,7 +56,7 @@ def judge(
     layers: dict[str, Layer] = {layer.name: layer for layer in (*confined.layers, *around)}
     words = {name: layer.words if layer.held else f"not in force: {layer.words}" for name, layer in layers.items()}
     if not layers:
-        off = Gap("files and system calls", "the sandbox is switched off", "Leave --sandbox=off out.")
+        off = Gap("nothing is out of its reach", "the sandbox is switched off", "Leave --sandbox=off out.")
         return Standing("none", {**common, "confinement": "switched off"}, (off,))
     files = _files(layers, confined.attempts)
     calls = _calls(layers, confined.attempts, status)
