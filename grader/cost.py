@@ -120,8 +120,8 @@ def _join(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[s
         matrices = [tensor.reshape(1, -1) if tensor.dim() < 2 else tensor for tensor in tensors]
         return sum(m.shape[0] for m in matrices) * sum(m.shape[1] for m in matrices), 0
     if short == "meshgrid":
-        return len(tensors) * math.prod(_size(tensor) for tensor in tensors), 0
-    return sum(_size(tensor) for tensor in tensors), 0
+        return len(tensors) * math.prod(map(_size, tensors)), 0
+    return sum(map(_size, tensors)), 0
 
 
 def _conv(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
@@ -173,10 +173,10 @@ def _dense(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[
         macs = _size(tensors[0]) * _size(tensors[1]) // min(left, right)
         return (_size(tensors[0]) // left + 1) * (_size(tensors[1]) // right + 1), macs
     if short in ("outer", "addr", "tensordot", "chain_matmul", "multi_dot", "bilinear", "inner"):
-        product = math.prod(max(_size(tensor), 1) for tensor in tensors[:3])
+        product = math.prod(map(_size, tensors[:3]))
         if short == "bilinear" and len(tensors) > 2:
             return _size(tensors[0]) * tensors[2].shape[0], product
-        return (product if short in ("outer", "addr") else min(product, sum(_size(t) for t in tensors) ** 2)), product
+        return (product if short in ("outer", "addr") else min(product, sum(map(_size, tensors)) ** 2)), product
     pair = tensors[1:3] if short.startswith(("addm", "badd", "addb")) else tensors[:2]
     if short == "__rmatmul__":
         pair = pair[::-1]
@@ -206,7 +206,7 @@ def _einsum(args: Sequence[Any], tensors: list[Tensor]) -> tuple[int, int]:
     extents: dict[str, int] = {}
     for labels, tensor in zip(left.split(","), tensors, strict=False):
         if "." in labels or len(labels) != tensor.dim():
-            product = math.prod(_size(tensor) for tensor in tensors)
+            product = math.prod(map(_size, tensors))
             return product, product
         extents.update(zip(labels, tensor.shape, strict=True))
     macs = math.prod(extents.values())
@@ -262,7 +262,7 @@ def _resample(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: di
     if short == "affine_grid":
         return _product(_numbers([args[1:2], kwargs.get("size", ())])) * 3, 0
     if short == "grid_sample":
-        return images.shape[1] * math.prod(_size(tensor) for tensor in tensors[1:2]), 0
+        return images.shape[1] * math.prod(map(_size, tensors[1:2])), 0
     if short.startswith(("interpolate", "upsample")):
         scale = kwargs.get("scale_factor", args[2] if len(args) > 2 else None)
         size = kwargs.get("size", args[1] if len(args) > 1 else None)
@@ -274,8 +274,9 @@ def _resample(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: di
 
 def _expand(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     numbers = [abs(number) for number in _numbers([args[1:], *kwargs.values()])]
-    if short == "repeat_interleave" and len(tensors) > 1:
-        return _size(tensors[0]) * max(int(tensors[1].sum()), 1), 0
+    repeats = args[1] if len(args) > 1 else kwargs.get("repeats")
+    if short == "repeat_interleave" and isinstance(repeats, Tensor):
+        return _size(tensors[0]) * max(int(repeats.sum()), 1), 0
     if short in ("repeat", "tile", "repeat_interleave"):
         return _size(tensors[0]) * _product(numbers), 0
     given = _numbers([args[1:], *kwargs.values()])
@@ -300,7 +301,8 @@ def _pool(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[s
     at = 2 if short.startswith("lp") else 1
     kernel = _per_axis(_numbers([args[at : at + 1], kwargs.get("kernel_size", ())]), axes)
     padding = max(_numbers([args[3:4], kwargs.get("padding", ())]), default=0.0)
-    elements = outer * _product(extent + 2 * padding for extent in extents)
+    powers = math.prod(map(_size, tensors[1:])) if short.startswith("lp") else 1
+    elements = outer * _product(extent + 2 * padding for extent in extents) * powers
     return elements, elements * _product(kernel)
 
 
@@ -323,14 +325,14 @@ def _index(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[
     if short == "unfold":
         return _product([float(size), *_numbers([args[2:3], kwargs.get("size", ())])]), 0
     if short == "take_along_dim":
-        return max(size, *(_size(tensor) for tensor in tensors)), 0
+        return max(size, *map(_size, tensors)), 0
     if short == "index_select" and len(tensors) > 1 and len(args) > 1 and isinstance(args[1], int):
         return size // max(tensors[0].shape[args[1]], 1) * _size(tensors[1]), 0
     if short == "__getitem__" and len(tensors) > 1:
         return _picked(tensors[0], args[1]), 0
     if "split" in short or short in ("chunk", "unsafe_chunk", "unbind"):
         return size + PIECE * _pieces(short, tensors[0], args, kwargs), 0
-    return size * math.prod(max(_size(tensor), 1) for tensor in tensors[1:]), 0
+    return size * math.prod(map(_size, tensors[1:])), 0
 
 
 def _pieces(short: str, tensor: Tensor, args: Sequence[Any], kwargs: dict[str, Any]) -> int:
@@ -379,7 +381,7 @@ def _attention(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: d
 
 def _recurrent(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     sequence = tensors[0]
-    weights = sum(_size(tensor) for tensor in tensors[1:])
+    weights = sum(map(_size, tensors[1:]))
     rows = _size(sequence) // max(sequence.shape[-1] if sequence.dim() else 1, 1)
     widest = max((max(tensor.shape, default=1) for tensor in tensors[1:]), default=1)
     return rows * widest, rows * weights
@@ -397,7 +399,7 @@ def _matrices(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: di
 
 
 def _reduce(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
-    return max(_broadcast(tensors), *(_size(tensor) for tensor in tensors), 1), 0
+    return max(_broadcast(tensors), *map(_size, tensors), 1), 0
 
 
 BOUNDS: dict[str, Bound] = {

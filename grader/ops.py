@@ -128,10 +128,21 @@ def lengths_fit(directions: Tensor, lengths: Tensor, dim: int = 0) -> bool:
     return directions.numel() > 0 and (list(lengths.shape) == shape or dim == -1)
 
 
-def channels_fit(input: Tensor, *others: Any, **named: Any) -> bool:
+def channels_fit(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> bool:
     """Tell whether batch normalisation has one number for each channel in all that it is given beside the images."""
-    numbers = [item for item in (*others, *named.values()) if isinstance(item, Tensor)]
-    return input.dim() > 1 and all(item.shape == input.shape[1:2] for item in numbers)
+    if not training and (running_mean is None or running_var is None):
+        return False
+    given = [item for item in (weight, bias, running_mean, running_var) if item is not None]
+    return input.dim() > 1 and all(item.shape == input.shape[1:2] for item in given)
 
 
 def weights_fit(gates: int) -> Callable[..., bool]:

@@ -142,6 +142,38 @@ UNUSUAL: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.diag", (t(30),), {}),
     (F + "unfold", (t(1, 1, 4, 4), 1, 1, 9), {}),
     ("torch.Tensor.__rmatmul__", (t(5, 70), t(60, 5)), {}),
+    ("torch.diag", (t(3), 400), {}),
+    ("torch.Tensor.diag", (t(3),), {"diagonal": -400}),
+    ("torch.linalg.qr", (t(300, 1), "complete"), {}),
+    ("torch.linalg.pinv", (t(3, 2), t(1, 1, 40, 40)), {}),
+    ("torch.tensordot", (t(4, 3, 8, 8), t(1, 1, 1, 1, 60)), {}),
+    ("torch.tensordot", (t(4, 8), t(1, 60), ((1,), (0,))), {}),
+    ("torch.normal", (t(), 1.0, (40, 50)), {}),
+    ("torch.Tensor.__getitem__", (t(4, 8), torch.tensor(True)), {}),
+    ("torch.Tensor.__getitem__", (t(4, 8), (True, torch.tensor([0, 1]))), {}),
+    ("torch.repeat_interleave", (t(300, 1), 300, torch.tensor(0)), {}),
+    (F + "lp_pool1d", (t(5, 1, 1), t(1, 400), 300), {}),
+    (F + "scaled_dot_product_attention", (t(1, 300, 1), t(1, 1, 1), t(1, 1, 400)), {}),
+]
+
+# Of operands without numbers, too, large results are made.
+EMPTY: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("torch.sum", (t(0, 400), 0), {}),
+    ("torch.logsumexp", (t(0, 400), 0), {}),
+    ("torch.norm", (t(400, 0), 2, 1), {}),
+    ("torch.any", (t(400, 0), 1), {}),
+    ("torch.matmul", (t(300, 0), t(0, 300)), {}),
+    ("torch.addbmm", (t(1), t(5, 300, 0), t(5, 0, 300)), {}),
+    ("torch.mv", (t(400, 0), t(0)), {}),
+    ("torch.inner", (t(300, 0), t(300, 0)), {}),
+    ("torch.tensordot", (t(300, 0), t(0, 300), 1), {}),
+    ("torch.einsum", ("ab,bc->ac", t(300, 0), t(0, 300)), {}),
+    ("torch.linalg.multi_dot", ((t(300, 0), t(0, 300)),), {}),
+    ("torch.linalg.qr", (t(300, 0), "complete"), {}),
+    ("torch.diag", (t(0), 400), {}),
+    (F + "linear", (t(300, 0), t(300, 0)), {}),
+    (F + "pairwise_distance", (t(300, 1, 0), t(1, 300, 0)), {}),
+    (F + "scaled_dot_product_attention", (t(1, 300, 0), t(1, 300, 0), t(1, 300, 5)), {}),
 ]
 
 # Calls of ordinary models that a coarse bound refuses.
@@ -167,6 +199,11 @@ def test_estimate_is_an_upper_bound(call: tuple[str, tuple[Any, ...], dict[str, 
 @pytest.mark.parametrize("call", UNUSUAL, ids=case_id)
 def test_estimate_is_an_upper_bound_of_unusual_calls(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> None:
     assert made(*call) <= estimated(*call)
+
+
+@pytest.mark.parametrize("call", EMPTY, ids=case_id)
+def test_estimate_is_an_upper_bound_for_empty_operands(call: tuple[str, tuple[Any, ...], dict[str, Any]]) -> None:
+    assert 0 < made(*call) <= estimated(*call)
 
 
 @pytest.mark.parametrize("call", TOO_HIGH, ids=case_id)
@@ -261,6 +298,12 @@ REQUESTS: list[Replay] = [
     single(F + "interpolate", Ref(0), None, 1e9),
     single(F + "adaptive_avg_pool2d", Ref(0), 1 << 20),
     single(F + "conv2d", Ref(0), Ref(1), None, 1, HUGE),
+    single("torch.diag", Ref(1), HUGE),
+    single("torch.tensor_split", Ref(0), HUGE),
+    single("torch.Tensor.chunk", Ref(0), HUGE),
+    single("torch.Tensor.hsplit", Ref(0), sections=HUGE),
+    single(F + "local_response_norm", Ref(0), HUGE),
+    single(F + "group_norm", Ref(0), HUGE),
 ]
 
 

@@ -100,10 +100,10 @@ def decoded(data: bytes) -> str:
     return "decoded"
 
 
-@profiles(quick=300, slow=10_000)
+@profiles(quick=200, slow=10_000)
 def test_captures_are_decoded_or_refused(profile: settings) -> None:
     counted = outcomes(profile, hostile.captures(), decoded)
-    assert_reached(counted, frame=0.02, form=0.1, tensors=0.05, table=0.01, program=0.02, decoded=0.15)
+    assert_reached(counted, frame=0.02, form=0.1, tensors=0.05, table=0.005, program=0.02, decoded=0.15)
 
 
 def decoded_tensors(data: bytes) -> str:
@@ -115,7 +115,7 @@ def decoded_tensors(data: bytes) -> str:
     return "decoded"
 
 
-@profiles(quick=300, slow=10_000)
+@profiles(quick=200, slow=10_000)
 def test_tensors_are_decoded_or_refused(profile: settings) -> None:
     counted = outcomes(profile, hostile.tensors(), decoded_tensors)
     assert_reached(counted, tensors=0.3, decoded=0.2)
@@ -139,7 +139,7 @@ def graded(sent: tuple[bytes, bytes]) -> str:
     return "graded"
 
 
-@profiles(quick=60, slow=1_000)
+@profiles(quick=50, slow=1_000)
 def test_what_is_decoded_is_graded_or_refused(profile: settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "Limits", lambda: hostile.LIMITS)
     counted = outcomes(profile, hostile.jobs(), graded)
@@ -215,7 +215,7 @@ def kind_of(problem: Problem) -> str:
 
 
 @pytest.mark.usefixtures("folder")
-@profiles(quick=300, slow=10_000)
+@profiles(quick=200, slow=10_000)
 def test_rules_files_are_read_or_refused(profile: settings) -> None:
     names = st.sampled_from(["r.yaml", "r.yaml", "top.yaml"])
     counted = outcomes(profile, st.tuples(hostile.rules_files(), names), rules_read)

@@ -205,3 +205,96 @@ def test_keywords_of_products_are_known(name: str) -> None:
     words = [item.name for item in schema.arguments if item.name in SECOND]
     node = Node(f"torch.{name}", (), {word: Ref(place) for place, word in enumerate(words)}, (9,))
     assert named_arguments(node)["other"] == Ref(len(words) - 1)
+
+
+def t(*shape: int) -> Tensor:
+    return torch.ones(shape)
+
+
+def recurrent(
+    gates: int, *, inputs: int = 5, hidden: int = 3, layers: int = 1, both: bool = False, states: Any = None
+) -> Any:
+    """Return the arguments of a recurrent layer with biases, whose input has 7 steps of 4 rows."""
+    ways = 1 + both
+    params = []
+    for layer in range(layers * ways):
+        width = inputs if layer < ways else hidden * ways
+        params += [t(gates * hidden, width), t(gates * hidden, hidden), t(gates * hidden), t(gates * hidden)]
+    state = t(layers * ways, 4, hidden) if states is None else states
+    return (
+        t(7, 4, inputs),
+        (state, state) if gates == 4 else state,
+        tuple(params),
+        True,
+        layers,
+        0.0,
+        False,
+        both,
+        False,
+    )
+
+
+def other(arguments: Any, place: int, value: Any) -> Any:
+    """Return a recurrent layer's arguments with one of its weights, or its input's width, changed."""
+    images, states, params, *rest = arguments
+    return images, states, (*params[:place], value, *params[place + 1 :]), *rest
+
+
+FITTING: list[tuple[str, Any]] = [
+    ("torch.lstm", recurrent(4)),
+    ("torch.lstm", recurrent(4, layers=2, both=True)),
+    ("torch.gru", recurrent(3, layers=2)),
+    ("torch.gru", recurrent(3, both=True)),
+    ("torch.rnn_tanh", recurrent(1, layers=3)),
+    ("torch.rnn_relu", recurrent(1)),
+    ("torch._weight_norm", (t(8, 4, 3), t(8, 1, 1), 0)),
+    ("torch._weight_norm", (t(8, 4, 3), t(1, 1, 3), 2)),
+    ("torch._weight_norm", (t(8, 4, 3), t(1, 4, 1), 1)),
+    ("torch._weight_norm", (t(8, 4, 3), t(), -1)),
+    ("torch._weight_norm_interface", (t(8, 4), t(8, 1))),
+    ("torch.native_batch_norm", (t(2, 3, 4, 4), t(3), None, t(3), t(3), False, 0.1, 1e-5)),
+    ("torch.native_batch_norm", (t(2, 3, 4, 4), None, None, None, None, True, 0.1, 1e-5)),
+]
+
+# Without a look at the shapes, torch corrupts memory or crashes on most of these.
+UNFIT: list[tuple[str, Any]] = [
+    ("torch.lstm", recurrent(4, states=t(2, 5, 1))),
+    ("torch.lstm", recurrent(4, states=t(1, 4, 1000))),
+    ("torch.lstm", other(recurrent(4), 0, t(4, 5))),
+    ("torch.lstm", other(recurrent(4), 3, t(1))),
+    ("torch.gru", other(recurrent(3), 0, t(1, 5))),
+    ("torch.gru", other(recurrent(3), 1, t(9, 1000))),
+    ("torch.gru", (*recurrent(3)[:4], 1 << 53, *recurrent(3)[5:])),
+    ("torch.gru", (t(7, 4, 1), *recurrent(3)[1:])),
+    ("torch.rnn_tanh", (t(7, 4), *recurrent(1)[1:])),
+    ("torch._weight_norm", (t(8, 4, 3), t(2, 1, 1), 0)),
+    ("torch._weight_norm", (t(0, 0), t(3))),
+    ("torch._weight_norm", (t(0, 4), t(0, 1))),
+    ("torch._weight_norm_interface", (t(2, 2, 300), t(2, 0, 300))),
+    ("torch.native_batch_norm", (t(4, 3, 3, 3), t(50), t(3), t(0), t(3), False, 0.1, 1e-5)),
+    ("torch.native_batch_norm", (t(4, 300, 3, 3), t(300), t(300), None, None, False, 0.1, 1e-5)),
+    ("torch.native_batch_norm", (t(4), t(4), t(4), t(4), t(4), True, 0.1, 1e-5)),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), FITTING)
+def test_operands_that_fit(name: str, arguments: Any) -> None:
+    found, expected = ops.table()[name].run(*arguments), getattr(torch, name.removeprefix("torch."))(*arguments)
+    pairs = zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+@pytest.mark.parametrize(("name", "arguments"), UNFIT)
+def test_operands_that_do_not_fit_are_refused(name: str, arguments: Any) -> None:
+    with pytest.raises(ValueError, match=r"^the shapes of its operands do not fit each other$"):
+        ops.table()[name].run(*arguments)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")  # news of torch about its own speed
+def test_an_lstm_that_projects() -> None:
+    module = torch.nn.LSTM(5, 4, num_layers=2, proj_size=3, bidirectional=True)
+    params = tuple(module._flat_weights)
+    states = (t(4, 4, 3), t(4, 4, 4))
+    arguments = (t(7, 4, 5), states, params, True, 2, 0.0, False, True, False)
+    found = ops.table()["torch.lstm"].run(*arguments)
+    assert all(torch.equal(one, two) for one, two in zip(found, torch.lstm(*arguments), strict=True))

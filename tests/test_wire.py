@@ -304,6 +304,12 @@ def test_caps(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(VALID) == "the tensors hold more than 20 numbers"
 
 
+def test_an_empty_tensor_must_not_be_wide() -> None:
+    assert wire.decode_tensors(wire.encode_tensors({"a": torch.empty(0, wire.MAX_NUMBERS)}))["a"].numel() == 0
+    with pytest.raises(wire.WireError, match=r"^the tensors hold more than 16,777,216 numbers$"):
+        wire.decode_tensors(wire.encode_tensors({"a": torch.empty(0, wire.MAX_NUMBERS + 1)}))
+
+
 def test_decode_tensors_round_trip() -> None:
     found = wire.decode_tensors(wire.encode_tensors({"eval.3.0": torch.eye(2)}))
     assert {name: tensor.tolist() for name, tensor in found.items()} == {"eval.3.0": [[1, 0], [0, 1]]}

@@ -6,7 +6,7 @@ not. A layer that is missing stops none of the others; the front decides what is
     limits      resource limits: memory, processor time, files, descriptors
     privileges  capabilities, set-user-id programs, a debugger's view
     landlock    files: libraries can be read, nothing else, nothing written
-    seccomp     system calls: about ninety of some four hundred
+    seccomp     system calls: some eighty of some four hundred
     bubblewrap  own mounts, processes, network, users: around the template, and thus around all of its children
 
 On macOS there are limits and `seatbelt`, the profile of `sandbox-exec`, around each child.
