@@ -565,14 +565,14 @@ def test_an_import_that_fails_inside_and_outside_is_reported_once(tmp_path: Path
 
 
 def test_the_profile_of_macos() -> None:
-    text = seatbelt.profile("/opt/py/bin/python3", ["/opt/py/lib", '/odd "name"\\'])
+    text = seatbelt.profile("/Users/ada/py/bin/python3", ["/Users/ada/py/lib", '/odd "name"\\'])
     assert text.split("\n")[:4] == [
         "(version 1)",
         "(deny default)",
-        '(allow process-exec (literal "/opt/py/bin/python3"))',
+        '(allow process-exec (literal "/Users/ada/py/bin/python3"))',
         "(deny process-fork)",
     ]
-    assert '  (subpath "/opt/py/lib")\n  (subpath "/odd \\"name\\"\\\\")\n' in text
+    assert '  (subpath "/Users/ada/py/lib")\n  (subpath "/odd \\"name\\"\\\\")\n' in text
     assert [line for line in text.split("\n") if "write" in line or "network" in line] == [
         "(deny network*)",
         "(deny file-write*)",
