@@ -26,6 +26,7 @@ from grader.sandbox.confine.state import Unavailable
 from grader.sandbox.control import Attempt, Confined, Errand, Layer, LayerName
 from grader.sandbox.conversation import greet
 from grader.sandbox.standing import Gap, Standing, judge, kernel_view, weaker
+from grader.sandbox.template import Canary
 
 TESTS = Path(__file__).parent
 REFERENCE = TESTS.parent / "reference_model" / "model.py"
@@ -685,3 +686,22 @@ def test_without_a_folder_to_write_to_the_message_says_what_to_do(monkeypatch: p
         "the self-test of the sandbox needs a folder to write to: set TMPDIR to one"
         " (No usable temporary directory found)"
     )
+
+
+def test_folders_of_runs_that_were_killed_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old, new, other = (tmp_path / name for name in ("s5-grade-old", "s5-grade-new", "other"))
+    for folder in (old, new, other):
+        folder.mkdir()
+        (folder / "canary").write_text("")
+    link = tmp_path / "s5-grade-link"
+    link.symlink_to(other)
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    os.utime(link, (0, 0), follow_symlinks=False)
+    canary = Canary()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != Path(canary.path).parent.name) == [
+        "other", "s5-grade-link", "s5-grade-new",
+    ]  # fmt: skip
+    canary.close()
+    assert not Path(canary.path).exists()

@@ -7,8 +7,10 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +27,8 @@ ROLES = {"worker": "grader.worker.entry", "executor": "grader.executor"}
 PRELOAD = ("torch",)
 LAYERS: tuple[LayerName, ...] = ("limits", "privileges", "landlock", "seccomp", "bubblewrap")
 
+CANARY_PREFIX = "s5-grade-"
+STALE_SECONDS = 86_400.0
 LAST_WORDS_SECONDS = 0.3
 SPARE_THREADS = 64
 
@@ -133,12 +137,13 @@ class Canary:
 
     def __init__(self) -> None:
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="s5-grade-"))
+            self._folder = Path(tempfile.mkdtemp(prefix=CANARY_PREFIX))
         except OSError as error:
             message = "the self-test of the sandbox needs a folder to write to: set TMPDIR to one"
             raise SandboxError(f"{message} ({error.strerror})") from error
         self.path = str(self._folder / "canary")
         self.sing()
+        _remove_stale(self._folder.parent)
 
     def sing(self) -> None:
         """Make sure that it is there: an attempt on a file that is not would prove nothing."""
@@ -148,6 +153,16 @@ class Canary:
     def close(self) -> None:
         """Remove it."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove what runs that were killed have left behind; one that goes on for days makes its own again."""
+    before = time.time() - STALE_SECONDS
+    for folder in parent.glob(f"{CANARY_PREFIX}*"):
+        with suppress(OSError):
+            found = folder.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and found.st_mtime < before:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class Child:
