@@ -15,6 +15,7 @@ from grader.finding import CheckResult, Span
 
 Device = Literal["cpu", "cuda"]
 
+MISSING = "not in force"  # how the words of a layer of the sandbox begin that the machine could not give
 SUBMISSION = "<submission>/"  # how the names of submitted files begin where they are code
 GRAPH_CAP = 64 * 1024 * 1024  # bytes of one answer of the worker
 REFUSAL_CAP = 1024 * 1024

@@ -164,7 +164,6 @@ class SandboxReport(msgspec.Struct, frozen=True):
 
 
 UNUSED = SandboxReport(None, {})
-MISSING = "not in force"  # how the words of a layer begin that the machine could not give
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from grader import pictures
+from grader import digits, pictures
 from grader.protocol import Probe
 from grader.sandbox import unforeseen
 
-OURS = np.load(pictures.DIGITS)
+OURS = np.load(digits.FILE)
 
 
 def test_noise_comes_first_and_digits_after() -> None:

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.finding import Level
-from grader.protocol import TrainingReport
+from grader.protocol import MISSING, TrainingReport
 from grader.render import Options
 from grader.render.escape import visible
 from grader.render.excerpt import GUTTER, digits_of, excerpt, wrapped
 from grader.render.places import position
-from grader.report import MISSING, ErrorReport, FindingReport, Place, Report, RuleReport, SandboxReport
+from grader.report import ErrorReport, FindingReport, Place, Report, RuleReport, SandboxReport
 
 PROSE = 100  # columns of running text, however wide the terminal
 ERROR_LINES = 12  # of what a submission's exception says

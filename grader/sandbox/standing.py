@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from grader.protocol import MISSING
 from grader.sandbox.control import Attempt, Confined, Layer
 
 Level = Literal["sealed", "partial", "none"]
@@ -54,7 +55,7 @@ def judge(
     the kernel says of the process (see `kernel_view`).
     """
     layers: dict[str, Layer] = {layer.name: layer for layer in (*confined.layers, *around)}
-    words = {name: layer.words if layer.held else f"not in force: {layer.words}" for name, layer in layers.items()}
+    words = {name: layer.words if layer.held else f"{MISSING}: {layer.words}" for name, layer in layers.items()}
     if not layers:
         off = Gap("nothing is out of its reach", "the sandbox is switched off", "Leave --sandbox=off out.")
         return Standing("none", {**common, "confinement": "switched off"}, (off,))

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
-DIGITS = Path(__file__).parents[1] / "data" / "digits.npy"
-SIDE = 28
-COUNT = 100
+from grader.digits import COUNT, SIDE, pixels
 
 _RANDOM = random.SystemRandom()
 
@@ -25,12 +21,7 @@ def digits(count: int) -> bytes:
     They look like those that a model is trained on, background and ink unchanged, and are none of them.
     """
     chosen = _RANDOM.choices(range(COUNT), k=count)
-    return b"".join(_varied(_pixels()[place * SIDE * SIDE : (place + 1) * SIDE * SIDE]) for place in chosen)
-
-
-@cache
-def _pixels() -> bytes:
-    return DIGITS.read_bytes()[-COUNT * SIDE * SIDE :]  # after the header of the file
+    return b"".join(_varied(pixels()[place * SIDE * SIDE : (place + 1) * SIDE * SIDE]) for place in chosen)
 
 
 def _varied(image: bytes) -> bytes:

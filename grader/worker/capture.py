@@ -97,15 +97,19 @@ def walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 REGISTRIES: tuple[tuple[Role, str], ...] = (("parameter", "_parameters"), ("buffer", "_buffers"), ("constant", ""))
 
 
+def held(model: nn.Module) -> Iterator[tuple[Role, str, dict[str, Any], str, Tensor]]:
+    """Yield every tensor that a model's modules hold, in every place: its role, its name, and the place itself."""
+    for role, registry in REGISTRIES:
+        for path, module in walk(model):
+            holder = module.__dict__[registry] if registry else module.__dict__
+            for key, tensor in holder.items():
+                if isinstance(tensor, Tensor) and not nn.parameter.is_lazy(tensor):
+                    yield role, f"{path}.{key}".lstrip("."), holder, key, tensor
+
+
 def refuse_unfit(model: nn.Module) -> None:
     """Refuse a model whose tensors are too many or too large to be graded, or have no numbers, before any is copied."""
-    tensors = {
-        id(tensor): (f"{path}.{key}".lstrip("."), tensor)
-        for _, registry in REGISTRIES
-        for path, module in walk(model)
-        for key, tensor in (module.__dict__[registry] if registry else module.__dict__).items()
-        if isinstance(tensor, Tensor) and not nn.parameter.is_lazy(tensor)
-    }
+    tensors = {id(tensor): (name, tensor) for _, name, _, _, tensor in held(model)}
     total = sum(tensor.numel() for _, tensor in tensors.values())
     if total > wire.MAX_NUMBERS or len(tensors) > wire.MAX_TENSORS:
         name, largest = max(tensors.values(), key=lambda pair: pair[1].numel())
@@ -130,21 +134,15 @@ def snapshot(model: nn.Module) -> Snapshot:
     taken = Snapshot()
     known: dict[int, int] = {}
     names: dict[int, list[str]] = {}
-    for role, registry in REGISTRIES:
-        for path, module in walk(model):
-            holder = module.__dict__[registry] if registry else module.__dict__
-            for key, tensor in holder.items():
-                if not isinstance(tensor, Tensor) or nn.parameter.is_lazy(tensor):
-                    continue
-                name = f"{path}.{key}".lstrip(".")
-                if id(tensor) not in known:
-                    known[id(tensor)] = len(known) + 1
-                    info = TensorInfo(known[id(tensor)], role, name, tuple(tensor.shape), bool(tensor.requires_grad))
-                    taken.infos.append(info)
-                    taken.leaves[info.id] = tensor
-                identifier = known[id(tensor)]
-                names.setdefault(identifier, []).append(name)
-                taken.slots.append(Slot(holder, key, tensor, tensor.detach().clone(), identifier))
+    for role, name, holder, key, tensor in held(model):
+        if id(tensor) not in known:
+            known[id(tensor)] = len(known) + 1
+            info = TensorInfo(known[id(tensor)], role, name, tuple(tensor.shape), bool(tensor.requires_grad))
+            taken.infos.append(info)
+            taken.leaves[info.id] = tensor
+        identifier = known[id(tensor)]
+        names.setdefault(identifier, []).append(name)
+        taken.slots.append(Slot(holder, key, tensor, tensor.detach().clone(), identifier))
     taken.infos = [
         TensorInfo(info.id, info.role, info.name, info.shape, info.trainable, tuple(names[info.id][1:]))
         for info in taken.infos

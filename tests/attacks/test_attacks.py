@@ -21,7 +21,7 @@ from catalogue import ATTACKS, LIMITS
 from suite import reference, run
 from world import REPOSITORY, World
 
-from grader.report import MISSING
+from grader.protocol import MISSING
 from grader.sandbox import SandboxError, Standing, Template
 from grader.sandbox.control import LayerName
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import site
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -54,9 +53,8 @@ def libraries() -> list[str]:
     paths = sysconfig.get_paths()
     named = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
     packages = [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]  # noqa: PTH119
-    user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
     searched = [*os.environ.get("LD_LIBRARY_PATH", "").split(":"), *_linked(Path("/etc/ld.so.conf"))]
-    return _existing([*inner, *named, *packages, *user, *_SYSTEM, *filter(os.path.isabs, searched)])
+    return _existing([*inner, *named, *packages, *_SYSTEM, *filter(os.path.isabs, searched)])
 
 
 def _linked(file: Path, depth: int = 0) -> list[str]:

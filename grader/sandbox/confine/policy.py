@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_WHOLE = 0xFFFFFFFF
+WHOLE = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Test:
 
     argument: int
     bits: int
-    mask: int = _WHOLE
+    mask: int = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ _ARCH_XCOMP = (0x1021, 0x1022, 0x1023)  # asking for the matrix registers of new
 def rules(own: int, *, gpu: bool = False) -> list[Rule]:
     """Return the rules for a process by its number; `gpu` adds what the driver of a GPU needs."""
     reading = Test(1, 0, _WRITING), Test(2, 0, _WRITING)
-    thread = (Test(0, _CLONE_VM | _CLONE_THREAD, (~_OF_THREADS & _WHOLE) | _CLONE_VM | _CLONE_THREAD),)
+    thread = (Test(0, _CLONE_VM | _CLONE_THREAD, (~_OF_THREADS & WHOLE) | _CLONE_VM | _CLONE_THREAD),)
     found = [Rule(name, ((),)) for name in (*_FREE, *(_GPU if gpu else ()))]
     return [
         *found,

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable
 
 from grader.sandbox.confine.machines import AUDIT_ARCH, Calls, calls
-from grader.sandbox.confine.policy import Rule, Test, rules
+from grader.sandbox.confine.policy import WHOLE, Rule, Test, rules
 from grader.sandbox.confine.state import Unavailable, error_name
 from grader.sandbox.linux import PR_SET_NO_NEW_PRIVS, prctl, syscall
 
@@ -23,8 +23,6 @@ _NR, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data; the low half of 
 
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _SET_MODE_FILTER, _TSYNC = 1, 1
-
-_WHOLE = 0xFFFFFFFF
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
@@ -74,7 +72,7 @@ def _alternative(tests: tuple[Test, ...]) -> list[Instruction]:
     block: list[Instruction] = [(_RET, 0, 0, _ALLOW)]
     for test in reversed(tests):
         block.insert(0, (_JEQ, 0, len(block), test.bits))
-        if test.mask != _WHOLE:
+        if test.mask != WHOLE:
             block.insert(0, (_AND, 0, 0, test.mask))
         block.insert(0, (_LD, 0, 0, _ARGS + 8 * test.argument))
     return block
