@@ -20,7 +20,7 @@ from grader.finding import CheckResult
 from grader.graph import Graph, Mode
 from grader.layers import layer_table
 from grader.pictures import digits, probe_images
-from grader.protocol import Graded, GradeJob, Progress, Ungradable
+from grader.protocol import Exported, Graded, GradeJob, Progress, Ungradable
 from grader.replay import Replay, ReplayError, observe, run_within
 from grader.training import train
 
@@ -98,7 +98,14 @@ def _grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
         subject = replace(subject, training=report)
     ordered = [results[number] if number in results else run(subject, job, number) for number in range(len(job.checks))]
     count = sum(leaves[info.id].size for info in graph.of_role("parameter"))
-    return Graded(tuple(ordered), loaded, count, layer_table(graph, facts["train"], leaves), report)
+    table = layer_table(graph, facts["train"], leaves)
+    return Graded(tuple(ordered), loaded, count, table, report, exported(job.capture) if job.export else None)
+
+
+def exported(capture: bytes) -> Exported:
+    """Return the graph that was graded, with the weights that the submission gave it, whatever ran on them since."""
+    graph, tensors, _ = wire.decode(capture)
+    return Exported(graph, wire.encode_tensors({str(key): tensor for key, tensor in tensors.items()}))
 
 
 def trains(job: GradeJob, number: int) -> bool:

@@ -29,7 +29,9 @@ class Finding:
     """One thing that a check has to say.
 
     `message` is the headline and stands alone, with numbers and units. `label` stands beside the underlined source.
-    `why` and `fix` are whole sentences for the student. `related` are further places, each with its own label.
+    `why` and `fix` are whole sentences for the student. `related` are further places, each with its own label. `edits`
+    are the changes of the source that `fix` speaks of, where these can be told exactly: what is to stand at each span.
+    `after` is the number of parameters of the whole model once the fix is made, where the fix is about them.
     """
 
     check: str
@@ -40,6 +42,8 @@ class Finding:
     span: Span | None = None
     label: str = ""
     related: tuple[tuple[Span, str], ...] = ()
+    edits: tuple[tuple[Span, str], ...] = ()
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

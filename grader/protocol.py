@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from grader.finding import CheckResult, Span
+from grader.graph import Graph
 
 Device = Literal["cpu", "cuda"]
 
@@ -121,7 +122,10 @@ class TrainRequest(msgspec.Struct, frozen=True):
 
 
 class GradeJob(msgspec.Struct, frozen=True):
-    """What the executor needs: the captured bytes, the untraced outputs, and what to check on them."""
+    """What the executor needs: the captured bytes, the untraced outputs, and what to check on them.
+
+    `export` asks for the graph itself and its weights beside the results.
+    """
 
     capture: bytes
     untraced: bytes
@@ -131,12 +135,15 @@ class GradeJob(msgspec.Struct, frozen=True):
     normalise: tuple[tuple[float, ...], tuple[float, ...]]
     checks: tuple[CheckRequest, ...]
     train: TrainRequest | None = None
+    export: bool = False
 
 
 class Layer(msgspec.Struct, frozen=True):
     """One row of the layer table: a node of the eval graph with what it learned and what it returns.
 
     `shape` is that of the output for one image, the batch axis left out; `parameters` are counted at their first use.
+    `inputs` are the numbers of the rows whose results it works on, through operators that have no row; the model's
+    input is -1.
     """
 
     module: str
@@ -146,6 +153,7 @@ class Layer(msgspec.Struct, frozen=True):
     parameters: int
     macs: int
     span: Span | None = None
+    inputs: tuple[int, ...] = ()
 
 
 StageName = Literal["short", "long"]
@@ -154,11 +162,11 @@ StageName = Literal["short", "long"]
 class EpochRow(msgspec.Struct, frozen=True):
     """One point of the training curve; accuracies in percent, `held_out` on images never trained on.
 
-    `seconds` count from the start of training. `epoch` counts from 1 in each stage.
+    `loss` is None where it was not finite. `seconds` count from the start of training, `epoch` from 1 in each stage.
     """
 
     epoch: int
-    loss: float
+    loss: float | None
     train_accuracy: float
     held_out_accuracy: float | None
     seconds: float
@@ -203,6 +211,13 @@ class Progress(msgspec.Struct, frozen=True):
     stage: StageName = "short"
 
 
+class Exported(msgspec.Struct, frozen=True):
+    """The graph that a verdict is about, and its tensors as safetensors, each named by its id."""
+
+    graph: Graph
+    tensors: bytes
+
+
 class Graded(msgspec.Struct, frozen=True):
     """What the executor found: one result for each check asked for, in order."""
 
@@ -211,6 +226,7 @@ class Graded(msgspec.Struct, frozen=True):
     parameters: int
     layers: tuple[Layer, ...]
     training: TrainingReport | None = None
+    exported: Exported | None = None
 
 
 class Ungradable(msgspec.Struct, frozen=True):

@@ -14,8 +14,10 @@ import pytest
 from samples import LINEAR, graded, result, rule, rules, submission
 
 from grader import cli
+from grader.cli import outcome, output
 from grader.protocol import Progress
-from grader.report import UNUSED, Obstacle, Report, error_report, graded_report
+from grader.render import FORMATS
+from grader.report import UNUSED, Obstacle, Report, error_report, graded_report, read_report
 from grader.sandbox import SandboxError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,9 +92,52 @@ def test_a_report_goes_to_stdout_and_progress_to_stderr(here: Path, monkeypatch:
     assert err == "training, short stage, epoch 1 of 2, 0 s\n"
 
 
+def test_further_forms_go_to_files(here: Path, monkeypatch: Any, capsys: Any) -> None:
+    grading(monkeypatch, failing())
+    code, out, _ = called(capsys, "model.py", "--format", "concise", "--also", "json=r.json", "--also", "text=a=b.txt")
+    assert (code, out) == (1, "model.py:10:16: error[a] a linear layer makes the prediction\n")
+    assert read_report((here / "r.json").read_bytes()) == failing()
+    assert (here / "a=b.txt").read_text().splitlines()[-1] == "1 failed. 0 of 20 points."
+
+
+def test_a_saved_report_is_rendered_again(here: Path, monkeypatch: Any, capsys: Any) -> None:
+    grading(monkeypatch, failing())
+    expected = called(capsys, "model.py")[1]
+    called(capsys, "model.py", "--format", "json", "--output", "r.json")
+    assert called(capsys, "render", "r.json") == (0, expected, "")
+    assert called(capsys, "render", "r.json", "--format", "text", "--output", "r.txt") == (0, "", "")
+    assert (here / "r.txt").read_text() == expected
+
+
+NO_REPORTS = {
+    "nothing there": (None, "r.json: No such file or directory"),
+    "no JSON": (b"{", "r.json: not a report of s5-grade as --format json writes it: Input data was truncated"),
+    "not UTF-8": (b'{"schema": 1, "verdict": "\xff"}', None),
+    "something else": (
+        b"[]",
+        "r.json: not a report of s5-grade as --format json writes it: Expected `object`, got `array`",
+    ),
+    "another schema": (b'{"schema": 2}', "r.json: a report of schema 2; this version of s5-grade reads schema 1"),
+    "a part of one": (
+        b'{"schema": 1}',
+        "r.json: not a report of s5-grade as --format json writes it: Object missing required field `verdict`",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), NO_REPORTS.values(), ids=NO_REPORTS)
+def test_what_is_no_report(here: Path, capsys: Any, data: bytes | None, message: str | None) -> None:
+    if data is not None:
+        (here / "r.json").write_bytes(data)
+    code, out, err = called(capsys, "render", "r.json")
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+    assert message is None or err.splitlines()[-1] == f"Error: {message}"
+
+
 def test_formats(here: Path, monkeypatch: Any, capsys: Any) -> None:
     grading(monkeypatch, failing())
-    outputs = {form: called(capsys, "model.py", "--format", form)[1] for form in cli.FORMATS}
+    outputs = {form: called(capsys, "model.py", "--format", form)[1] for form in FORMATS}
     assert outputs["text"] == outputs["terminal"]
     assert outputs["concise"] == "model.py:10:16: error[a] a linear layer makes the prediction\n"
     assert json.loads(outputs["json"])["verdict"] == "fail"
@@ -163,10 +208,18 @@ WRONG = {
     "no time": (["model.py", "--timeout", "0"], "Error: Invalid value for '--timeout': 0.0 is not in the range x>0."),
     "two paths": (["a.py", "b.py"], "Error: Got unexpected extra argument (b.py)"),
     "no path": (["--train"], "Error: Missing argument 'PATH'."),
-    "an output that is a folder": (["model.py", "--output", "."], "Error: --output . is a folder, expected a file"),
+    "an output that is a folder": (["model.py", "--output", "."], "Error: . is a folder, expected a file"),
+    "a further form in no folder": (
+        ["model.py", "--also", "json=no/r.json"],
+        "Error: no/r.json: there is no folder no",
+    ),
+    "a further form without a file": (
+        ["model.py", "--also", "json"],
+        "Error: Invalid value for '--also': 'json' is not FORMAT=FILE, such as html=report.html.",
+    ),
     "an output in no folder": (
         ["model.py", "--output", "no/r.json"],
-        "Error: --output no/r.json: there is no folder no",
+        "Error: no/r.json: there is no folder no",
     ),
 }
 
@@ -353,7 +406,7 @@ def test_colours_ask_for_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.delenv("NO_COLOR", raising=False)
         monkeypatch.setenv(variable, value)
-        found[variable, value] = cli._colour(stream)
+        found[variable, value] = output.colour_on(stream)
     assert found == {("TERM", "xterm"): True, ("TERM", "dumb"): False, ("NO_COLOR", "1"): False, ("NO_COLOR", ""): True}
 
 
@@ -370,7 +423,7 @@ def python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_front_knows_no_torch() -> None:
-    modules = "cli grade manifest report rules sandbox"
+    modules = "cli grade manifest obstacles report rules sandbox settings"
     modules += " render.terminal render.concise render.document render.layers render.page"
     names = ", ".join(f"grader.{name}" for name in modules.split())
     done = python(f"import {names}, sys; print('torch' in sys.modules, 'numpy' in sys.modules)")
@@ -381,7 +434,7 @@ def test_help_loads_next_to_nothing() -> None:
     code = "import sys; from grader import cli; cli.run(['--help']); print(*sys.modules, file=sys.stderr)"
     loaded = set(python(code).stderr.split())
     assert "click" in loaded
-    assert loaded & {"torch", "numpy", "rich", "yaml", "msgspec", "grader.grade", "grader.render"} == set()
+    assert loaded & {"torch", "numpy", "rich", "yaml", "msgspec", "grader.grade", "grader.report"} == set()
 
 
 def test_a_reader_that_goes_away_is_no_fault() -> None:
@@ -400,7 +453,7 @@ def test_closed_streams_are_no_fault(tmp_path: Path, closed: str) -> None:
     output = tmp_path / "report.txt"
     command = f'"{sys.executable}" -m grader.cli {tmp_path}/absent.py --output {output} {closed}'
     done = subprocess.run(["sh", "-c", command], env=ENVIRONMENT, cwd=ROOT, check=False, capture_output=True)
-    assert (done.returncode, done.stdout, done.stderr) == (cli.UNGRADED, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (outcome.UNGRADED, b"", b"")
     assert output.read_text().splitlines()[-1] == f"{tmp_path}/absent.py was not graded."
 
 

@@ -17,9 +17,11 @@ from grader.checks import Check
 from grader.finding import Finding, Span
 from grader.protocol import EpochRow, Frame, Layer, Progress
 from grader.render import FORMATS, Options, render
+from grader.render.budget import Share, budget
 from grader.render.escape import expanded, visible
 from grader.render.excerpt import wrapped
 from grader.render.page import page, table
+from grader.render.places import by_place
 from grader.render.progress import progress_on
 from grader.report import UNUSED, Obstacle, Report, SandboxReport, error_report, graded_report
 
@@ -384,7 +386,7 @@ def test_concise_without_findings() -> None:
 
 
 def test_json() -> None:
-    row = EpochRow(1, float("nan"), 10.0, None, 1.0)
+    row = EpochRow(1, None, 10.0, None, 1.0)
     report = graded_report(
         rules(rule("accuracy", "accuracy")),
         submission(),
@@ -395,7 +397,7 @@ def test_json() -> None:
     document = json.loads(text(report, form="json"))
     assert list(document) == [
         "schema", "verdict", "title", "rules_file", "submission", "rules", "error", "model", "training", "sandbox",
-        "notes", "score", "max_score",
+        "notes", "score", "max_score", "reproduce",
     ]  # fmt: skip
     assert (document["schema"], document["verdict"], document["score"], document["max_score"]) == (1, "pass", 20, 20)
     assert document["training"]["curve"][0]["loss"] is None
@@ -538,3 +540,30 @@ def test_wrapped_lines_fit_and_lose_nothing(words: str, width: int) -> None:
 def test_no_line_is_wider_than_the_terminal(source: str, column: int, end: int, label: str, width: int) -> None:
     shown = text(failing(at(1, column, 1, end, label), f"{source}\n".encode()), width)
     assert [line for line in shown.split("\n") if cell_len(line) > width] == []
+
+
+def test_findings_are_ordered_by_place() -> None:
+    late = replace(LINEAR, message="late")
+    early = replace(LINEAR, message="early", span=Span("model.py", 7, 9, 7, 37))
+    nowhere = replace(LINEAR, message="nowhere", span=None)
+    course = rules(rule("a", "linear"), rule("b", "dropout"))
+    results = (result("linear", "fail", "x", nowhere, late), result("dropout", "fail", "y", early))
+    report = graded_report(course, submission(), graded(*results), UNUSED, trained=False)
+    assert [(rule.id, finding.message) for rule, finding in by_place(report)] == [
+        ("b", "early"),
+        ("a", "late"),
+        ("a", "nowhere"),
+    ]
+
+
+def test_the_parameter_budget() -> None:
+    layers = (layer("conv2d", "conv", (4, 26, 26), 30), layer("linear", "", (10,), 60), layer("relu", "act", (10,)))
+    answer = msgspec.structs.replace(graded(result("linear")), layers=layers, parameters=100)
+    report = graded_report(rules(rule("a", "linear")), submission(), answer, UNUSED, trained=False)
+    assert budget(report) == (
+        Share("torch.nn.functional.linear", 60, 60.0),
+        Share("conv", 30, 30.0),
+        Share("never used", 10, 10.0),
+    )
+    assert budget(failing()) == (Share("never used", 8932, 100.0),)
+    assert budget(msgspec.structs.replace(report, model=None)) == ()

@@ -13,8 +13,6 @@ from grader.finding import Finding, Span
 from grader.manifest import Submission
 from grader.protocol import CheckRequest, Frame, Refusal
 from grader.report import (
-    LIST_CAP,
-    TEXT_CAP,
     UNUSED,
     ErrorReport,
     FindingReport,
@@ -23,13 +21,14 @@ from grader.report import (
     Related,
     Report,
     RuleReport,
-    Sources,
     SubmissionReport,
     TraceFrame,
     asked,
     error_report,
     graded_report,
 )
+from grader.report.build import LIST_CAP, TEXT_CAP
+from grader.report.sources import Sources
 
 STATUSES: tuple[Any, ...] = ("pass", "fail", "error", "skipped")
 LINE = "        return self.fc(x.flatten(1))"

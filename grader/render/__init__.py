@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from grader.report import Report
+if TYPE_CHECKING:  # the command line reads the table below, and starts without what a report needs
+    from grader.report import Report
 
-FORMATS = {"terminal": "terminal", "text": "terminal", "concise": "concise", "json": "document", "layers": "layers"}
+# The forms that people ask for by name, and their modules: a new form is a module and a row.
+FORMATS = {
+    "terminal": "terminal",
+    "text": "terminal",
+    "concise": "concise",
+    "json": "document",
+}
+OTHERS = {"layers": "layers"}  # forms that have a command of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +28,6 @@ class Options:
 
 
 def render(report: Report, form: str, options: Options) -> str:
-    """Return a report in one of `FORMATS`, ending in a line break unless it is empty."""
-    module = importlib.import_module(f"{__name__}.{FORMATS[form]}")
+    """Return a report in one of the forms, ending in a line break unless it is empty."""
+    module = importlib.import_module(f"{__name__}.{FORMATS.get(form) or OTHERS[form]}")
     return cast(str, module.render(report, options))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from grader.render.escape import visible
-from grader.report import Place, Report
+from grader.report import FindingReport, Place, Report, RuleReport
 
 
 def position(report: Report, place: Place) -> str:
@@ -19,3 +19,13 @@ def position(report: Report, place: Place) -> str:
 def line_number(place: Place) -> int:
     """Return the number of a place's first line as its reader counts: in a notebook, within the cell."""
     return place.line if place.cell_line is None else place.cell_line
+
+
+def by_place(report: Report) -> list[tuple[RuleReport, FindingReport]]:
+    """Return all findings in the order of their places, each with its rule; those without a place come last."""
+    found = [(rule, finding) for rule in report.rules for finding in rule.findings]
+    return sorted(found, key=lambda pair: _order(pair[1].span))
+
+
+def _order(place: Place | None) -> tuple[bool, str, int, int]:
+    return (True, "", 0, 0) if place is None else (False, place.file, place.line, place.column)

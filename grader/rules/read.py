@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping as Table
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def read_rules(source: str | os.PathLike[str] | None = None, table: Table[str, C
         reading.validate(rules)
     if problems or rules is None:
         raise RulesError(*sorted(problems, key=lambda problem: astuple(problem.mark)))
-    return rules
+    return replace(rules, source="" if name == DEFAULT else name)
 
 
 def _shipped(name: str) -> Path:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from grader.finding import Level
 from grader.rules.document import Mark
@@ -42,9 +45,23 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A whole rules file with what it extends. `file` is its name in messages."""
+    """A whole rules file with what it extends.
+
+    `file` is its name in messages, `source` what `read_rules` was asked for, '' for the default ones.
+    """
 
     file: str
     title: str
     input: Input
     rules: tuple[Rule, ...]
+    source: str = field(default="", compare=False)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what the rules mean: names of files and places in them have no part in it."""
+        rules = [
+            [rule.id, rule.needs, rule.points, rule.level, [[use.check, use.options] for use in rule.checks]]
+            for rule in self.rules
+        ]
+        meaning = [self.title, self.input, rules]
+        return hashlib.sha256(msgspec.json.encode(meaning, order="deterministic")).hexdigest()

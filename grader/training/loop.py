@@ -156,7 +156,8 @@ class Run:
             self.bench.calibration.run(self.bench.replay, self._still(), self.state)
             held_out = self.bench.accuracy(self.bench.data.held_out, self.state)
             used = self.bench.budget.used
-            self.rows.append(EpochRow(epoch, tally.loss, tally.accuracy, held_out, used, self.name))
+            loss = tally.loss if math.isfinite(tally.loss) else None
+            self.rows.append(EpochRow(epoch, loss, tally.accuracy, held_out, used, self.name))
             yield self.rows[-1]
 
     def _learn(self, images: Images, tally: _Tally, generator: torch.Generator) -> None:

@@ -1,29 +1,36 @@
-"""The report on one submission: frozen plain data, which is the JSON that s5-grade publishes.
-
-A rule is `fail` when a check says so, `error` when a check could not be made, `skipped` when one was not asked for. A
-rule that needs all of its checks takes the worst of their outcomes, one that needs any of them the best. A failed rule
-of level error makes the verdict `fail`, whatever else could not be found out: no later finding would change it. Without
-one, a rule that could not be decided makes it `error`. `score` and `max_score` count the decided rules alone.
-"""
+"""A report from what the processes found, or from what stood in their way."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
 from grader.finding import CheckResult, Finding, Level, Span, Status
 from grader.manifest import Submission
-from grader.notebook import cell_ranges, is_notebook, manifest_text
 from grader.protocol import CheckRequest, Frame, Graded, Layer, Refusal, TrainingReport
+from grader.report.sources import Sources
+from grader.report.types import (
+    SCHEMA,
+    UNUSED,
+    Edit,
+    ErrorReport,
+    FindingReport,
+    ModelReport,
+    Related,
+    Report,
+    Reproduction,
+    RuleReport,
+    SandboxReport,
+    SubmissionReport,
+    TraceFrame,
+    Verdict,
+)
 from grader.rules import CheckUse, Rule, Rules
 
-SCHEMA: Literal[1] = 1
-SOURCE_LINES = 8  # of the source that a place carries
-SOURCE_WIDTH = 1_000  # code points of each; a longer line is a machine's, and is left out
+UNTOLD = Reproduction()
+
 TEXT_CAP = 2_000  # code points of a text that a submission had a part in
 LIST_CAP = 20
 
@@ -31,157 +38,9 @@ OUTPUT = "output"
 ACCURACY = "accuracy"
 NOT_TRAINED = CheckResult(ACCURACY, "skipped", "not trained (add --train)")
 
-Verdict = Literal["pass", "fail", "error"]
-
 _LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 _ALL: tuple[Status, ...] = ("fail", "error", "skipped", "pass")
 _ANY: tuple[Status, ...] = ("pass", "error", "skipped", "fail")
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A stretch of a submitted file: 1-based lines and columns in code points, the end exclusive; column 0 is unknown.
-
-    `source` holds the first of these lines. In a notebook `line` counts through its code cells; `cell` is the cell's
-    number and `cell_line` the line in it.
-    """
-
-    file: str
-    line: int
-    column: int = 0
-    end_line: int = 0
-    end_column: int = 0
-    cell: int | None = None
-    cell_line: int | None = None
-    source: tuple[str, ...] = ()
-
-
-class Related(msgspec.Struct, frozen=True):
-    """A further place that a finding is about."""
-
-    span: Place
-    label: str
-
-
-class FindingReport(msgspec.Struct, frozen=True):
-    """One thing that a check has to say; `level` is never above that of its rule."""
-
-    check: str
-    level: Level
-    message: str
-    label: str = ""
-    why: str = ""
-    fix: str = ""
-    span: Place | None = None
-    related: tuple[Related, ...] = ()
-
-
-class RuleReport(msgspec.Struct, frozen=True):
-    """The outcome of one rule. `check` is the check that decided; `set` is where the rule stands, as file:line.
-
-    `message`, `span`, `why` and `fix` are those of the first finding, where there is one.
-    """
-
-    id: str
-    check: str
-    checks: tuple[str, ...]
-    needs: Literal["all", "any"]
-    status: Status
-    level: Level
-    message: str
-    findings: tuple[FindingReport, ...] = ()
-    measured: int | float | None = None
-    limit: int | float | None = None
-    points: int | float = 0
-    max_points: int | float = 0
-    span: Place | None = None
-    why: str = ""
-    fix: str = ""
-    set: str = ""
-
-
-class TraceFrame(msgspec.Struct, frozen=True):
-    """One line of a student's traceback."""
-
-    span: Place
-    function: str
-
-
-class ErrorReport(msgspec.Struct, frozen=True):
-    """Why a submission could not be graded, and the way out. `candidates` are values for the option `option`."""
-
-    code: str
-    message: str
-    why: str = ""
-    fix: str = ""
-    error: str = ""
-    span: Place | None = None
-    frames: tuple[TraceFrame, ...] = ()
-    candidates: tuple[str, ...] = ()
-    option: str = ""
-
-
-class SubmissionReport(msgspec.Struct, frozen=True, rename={"class_name": "class"}):
-    """What was graded: the path that was named, the file with the model, its class and the digest of its bytes.
-
-    Places are relative to `folder`. `stand_ins` are packages that were replaced because they could not be imported.
-    """
-
-    path: str
-    folder: str = ""
-    file: str = ""
-    class_name: str = ""
-    sha256: str = ""
-    stand_ins: tuple[str, ...] = ()
-
-
-class ModelReport(msgspec.Struct, frozen=True, rename={"class_name": "class"}):
-    """What the model is: its class, its parameters, its layers in the order in which they run."""
-
-    class_name: str
-    parameters: int
-    layers: tuple[Layer, ...]
-
-
-class GapReport(msgspec.Struct, frozen=True):
-    """Something that the submission's processes could have done and should not: what, why, and how to prevent it."""
-
-    what: str
-    reason: str
-    fix: str
-
-
-class SandboxReport(msgspec.Struct, frozen=True):
-    """What kept the submission apart from the machine.
-
-    `level` is 'sealed' where neither files nor system calls were within its reach, 'partial' where only one of them was
-    kept from it, 'none' where neither was; null where nothing of the submission was run. `layers` tells each layer's
-    state in words, `gaps` what keeps the level from being the next one.
-    """
-
-    level: Literal["sealed", "partial", "none"] | None
-    layers: dict[str, str]
-    gaps: tuple[GapReport, ...] = ()
-
-
-UNUSED = SandboxReport(None, {})
-
-
-class Report(msgspec.Struct, frozen=True):
-    """The whole report on one submission. `error` says why nothing could be graded, where that is so."""
-
-    schema: Literal[1]
-    verdict: Verdict
-    title: str
-    rules_file: str
-    submission: SubmissionReport
-    rules: tuple[RuleReport, ...]
-    error: ErrorReport | None
-    model: ModelReport | None
-    training: TrainingReport | None
-    sandbox: SandboxReport
-    notes: tuple[str, ...]
-    score: int | float
-    max_score: int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +64,13 @@ class Obstacle:
 
 
 def graded_report(
-    rules: Rules, submission: Submission, graded: Graded, sandbox: SandboxReport, *, trained: bool
+    rules: Rules,
+    submission: Submission,
+    graded: Graded,
+    sandbox: SandboxReport,
+    *,
+    trained: bool,
+    reproduce: Reproduction = UNTOLD,
 ) -> Report:
     """Return the report on a submission whose checks were made; their results stand in the order of `asked`."""
     sources = Sources(submission.files)
@@ -230,11 +95,17 @@ def graded_report(
         notes=tuple(notes),
         score=sum(row.points for row in rows),
         max_score=sum(row.max_points for row in rows if row.status in ("pass", "fail")),
+        reproduce=reproduce,
     )
 
 
 def error_report(
-    rules: Rules, submission: Submission | str, obstacle: Obstacle, sandbox: SandboxReport = UNUSED
+    rules: Rules,
+    submission: Submission | str,
+    obstacle: Obstacle,
+    sandbox: SandboxReport = UNUSED,
+    *,
+    reproduce: Reproduction = UNTOLD,
 ) -> Report:
     """Return the report on a submission that could not be graded, or, as its path alone, not even be read."""
     sources = Sources({} if isinstance(submission, str) else submission.files)
@@ -266,6 +137,7 @@ def error_report(
         notes=(),
         score=0,
         max_score=0,
+        reproduce=reproduce,
     )
 
 
@@ -280,47 +152,6 @@ def asked(rules: Rules, trained: bool) -> tuple[CheckRequest, ...]:
 
 def _is_asked(use: CheckUse, trained: bool) -> bool:
     return trained or use.check != ACCURACY
-
-
-class Sources:
-    """The text of the submitted files, for the lines that places show."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._files = files
-        self._lines: dict[str, list[str]] = {}
-        self._cells: dict[str, list[tuple[int, int]]] = {}
-
-    def place(self, span: Span | None) -> Place | None:
-        """Return a span with its source; None where it names no submitted file or no line."""
-        if span is None or span.file not in self._files or span.line < 1:
-            return None
-        lines = self._lines_of(span.file)
-        last = max(span.line, span.end_line)
-        source = tuple(lines[span.line - 1 : min(last, span.line - 1 + SOURCE_LINES)])
-        if any(len(line) > SOURCE_WIDTH for line in source):
-            source = ()
-        cell, cell_line = self._cell(span.file, span.line)
-        end = (last, span.end_column) if span.column > 0 and last <= len(lines) else (0, 0)
-        return Place(span.file, span.line, max(0, span.column), *end, cell, cell_line, source)
-
-    def _lines_of(self, file: str) -> list[str]:
-        """Return the lines of a file; each is taken apart once, as it may be large and have many places."""
-        if file not in self._lines:
-            try:
-                text = manifest_text(file, self._files[file])
-            except ValueError:  # no text, so nothing to show; the worker has said why
-                text = ""
-            self._lines[file] = text.split("\n")
-            self._cells[file] = list(cell_ranges(text)) if is_notebook(file) else []
-        return self._lines[file]
-
-    def _cell(self, file: str, line: int) -> tuple[int | None, int | None]:
-        """Return the number of the code cell that a line of a notebook stands in, and its number in that cell."""
-        cells = self._cells[file]
-        place = bisect_right(cells, line, key=lambda cell: cell[0]) - 1
-        if place < 0 or line > cells[place][1]:
-            return None, None
-        return place + 1, line - cells[place][0] + 1
 
 
 def _results(rules: Rules, graded: Graded, trained: bool) -> tuple[list[list[CheckResult]], CheckResult | None]:
@@ -391,6 +222,7 @@ def _message(deciding: CheckResult, telling: Sequence[CheckResult]) -> str:
 
 def _finding(finding: Finding, ceiling: Level, sources: Sources) -> FindingReport:
     related = [(sources.place(span), _clip(label)) for span, label in finding.related[:LIST_CAP]]
+    edits = [(sources.place(span), text) for span, text in finding.edits[:LIST_CAP]]
     return FindingReport(
         check=finding.check,
         level=max(finding.level, ceiling, key=_LEVELS.index),
@@ -400,6 +232,8 @@ def _finding(finding: Finding, ceiling: Level, sources: Sources) -> FindingRepor
         fix=_clip(finding.fix),
         span=sources.place(finding.span),
         related=tuple(Related(place, label) for place, label in related if place is not None),
+        edits=tuple(Edit(place, text) for place, text in edits if place is not None and place.column),
+        after=finding.after,
     )
 
 

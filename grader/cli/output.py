@@ -1,0 +1,87 @@
+"""Where a command's text goes: to the terminal, or whole to a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from grader.render import Options
+    from grader.report import Report
+
+PIPE_WIDTH = 100  # columns, where there is no terminal to ask
+
+
+def deliver(report: Report, form: str, output: str | None) -> None:
+    """Write a report to its file, or to stdout."""
+    from grader.render import Options, render
+
+    if output is None:
+        plain = form == "text"
+        write(render(report, form, Options(PIPE_WIDTH) if plain else options_for(sys.stdout)))
+    else:
+        write_file(output, render(report, form, Options(PIPE_WIDTH)))
+
+
+def options_for(stream: TextIO) -> Options:
+    from shutil import get_terminal_size
+
+    from grader.render import Options
+
+    return Options(get_terminal_size((PIPE_WIDTH, 24)).columns, colour_on(stream))
+
+
+def colour_on(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def refuse_unwritable(output: str | None) -> None:
+    """Refuse an output that could not be written, before the work is done; None is the terminal."""
+    if output is None:
+        return
+    folder = os.path.dirname(output) or "."  # noqa: PTH120 - a string, as given
+    if os.path.isdir(output):  # noqa: PTH112
+        raise click.UsageError(f"{output} is a folder, expected a file")
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise click.UsageError(f"{output}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise click.UsageError(f"{output}: the folder {folder} cannot be written to")
+
+
+def write_file(output: str, text: str) -> None:
+    """Write a whole file or none: it takes its name when it is complete."""
+    import tempfile
+    from pathlib import Path
+
+    path = Path(output)
+    if path.exists() and not path.is_file():  # a device such as /dev/stdout takes no other file's place
+        path.write_text(text, encoding="utf-8")
+        return
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write(text: str) -> None:
+    """Write to stdout; a reader that has gone away is no fault."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at its end, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,34 @@
+"""`s5-grade render REPORT`: a report that was saved as JSON in another form, without grading again."""
+
+from __future__ import annotations
+
+import click
+
+from grader.cli.options import FORMAT, OUTPUT
+from grader.cli.outcome import PASSED
+from grader.cli.output import deliver, refuse_unwritable
+
+SIZE_CAP = 64 * 1024 * 1024  # bytes
+
+
+@click.command("render")
+@click.argument("report", metavar="REPORT")
+@FORMAT
+@OUTPUT
+def render_command(report: str, form: str, output: str | None) -> int:
+    """Show a REPORT that was saved with --format json, in any form, without grading again."""
+    from grader.report import ReportError, read_report
+
+    refuse_unwritable(output)
+    try:
+        with open(report, "rb") as file:  # noqa: PTH123 - as given: /dev/stdin too
+            data = file.read(SIZE_CAP + 1)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{report}: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > SIZE_CAP:
+        raise click.UsageError(f"{report}: larger than {SIZE_CAP // 1024**2} MiB, which no report is")
+    try:
+        deliver(read_report(data), form, output)
+    except ReportError as error:
+        raise click.UsageError(f"{report}: {error}") from None
+    return PASSED
