@@ -29,9 +29,10 @@ class Finding:
     """One thing that a check has to say.
 
     `message` is the headline and stands alone, with numbers and units. `label` stands beside the underlined source.
-    `why` and `fix` are whole sentences for the student. `related` are further places, each with its own label. `edits`
-    are the changes of the source that `fix` speaks of, where these can be told exactly: what is to stand at each span.
-    `after` is the number of parameters of the whole model once the fix is made, where the fix is about them.
+    `why` and `fix` are whole sentences for the student. `related` are further places, each with its own label.
+    `edits` are the changes of the source that `fix` speaks of: what is to stand at each span, or, after `, `, a further
+    argument of the call that stands there. `after` is the number of parameters of the whole model once the fix is
+    made, where the fix is about them.
     """
 
     check: str

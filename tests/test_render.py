@@ -159,12 +159,12 @@ def test_other_outcomes() -> None:
         == """\
 Checked model.py (class Net) against rules.yaml
 
-warning[style]: broken
-  set: rules.yaml:3
-
 error[either]: no linear layer
   set: rules.yaml:5
   any: one of global-average-pool, linear is enough
+
+warning[style]: broken
+  set: rules.yaml:3
 
 undecided[accuracy]: could not be confirmed: the budget of 5 s ended
 
@@ -228,21 +228,6 @@ def test_an_exception_in_the_headline_is_not_repeated() -> None:
     obstacle = Obstacle("forward", "ValueError: odd (in forward)", error="ValueError: odd")
     report = error_report(rules(), submission(), obstacle)
     assert text(report) == "error[forward]: ValueError: odd (in forward)\n\nmodel.py was not graded.\n"
-
-
-def test_related_places() -> None:
-    finding = replace(LINEAR, why="", fix="", related=((Span("model.py", 7, 9, 7, 37), "made here"),))
-    assert (
-        diagnostic(finding, SOURCE)
-        == """\
-10 |         return self.fc(x.flatten(1))
-   |                ^^^^^^^^^^^^^^^^^^^^^
-   |                784 × 10 weights applied here
-  ::: model.py:7:9
-   |
- 7 |         self.fc = nn.Linear(784, 10)
-   |         ---------------------------- made here"""
-    )
 
 
 def test_a_span_of_several_lines() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 from grader.facts import Facts, Leaf, Operand, Step
 from grader.finding import CheckResult, Finding, Span
-from grader.graph import Graph, Mode
+from grader.graph import Graph, Mode, Module
 from grader.protocol import TrainingReport
 
 Replacement = Literal["identity", "fixed-statistics", "zeros"]
+CONTAINERS = frozenset(("torch.nn.Module", "torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"))
 MODES: tuple[Mode, ...] = ("eval", "train")
 
 
@@ -82,6 +84,30 @@ class Subject:
     classes: int
     training: TrainingReport | None = None
 
+    @cached_property
+    def modules(self) -> Mapping[str, Module]:
+        """The registered modules by their paths."""
+        return {module.path: module for module in self.graph.modules}
+
+    @cached_property
+    def registered(self) -> int:
+        """How many learned numbers are registered."""
+        return sum(self.leaves[info.id].size for info in self.graph.of_role("parameter"))
+
+    def layer_of(self, step: Step) -> Module | None:
+        """Return the torch.nn layer that made a call; None where the submission's own code did."""
+        module = self.modules.get(step.node.module)
+        if module is None or not module.path or module.type in CONTAINERS or not module.type.startswith("torch.nn."):
+            return None
+        return module
+
+    def made_here(self, step: Step) -> tuple[tuple[Span, str], ...]:
+        """Return the place where the layer that made a call was constructed, as a finding's further place."""
+        layer = self.layer_of(step)
+        if layer is None or layer.span is None or layer.span == step.node.span:
+            return ()
+        return ((layer.span, f"{layer.path} is made here"),)
+
     def steps(self) -> Iterator[tuple[Facts, Step]]:
         """Yield every node of both programs that the output may depend on."""
         for mode in MODES:
@@ -89,6 +115,12 @@ class Subject:
             for step in facts.steps:
                 if step.index in facts.live:
                     yield facts, step
+
+    def learned(self, facts: Facts, operand: Operand) -> bool:
+        """Tell whether a tensor of one program is made of a parameter."""
+        made_of = [operand, *[given for index in facts.behind([operand]) for given in facts.steps[index].operands]]
+        registered = {info.id for info in self.graph.of_role("parameter")}
+        return any(given.id in registered for given in made_of)
 
     def unused(self, *types: str) -> tuple[tuple[str, Span | None], ...]:
         """Return paths and places of registered modules of these torch.nn classes that never ran."""

@@ -57,7 +57,7 @@ import msgspec
 
 from grader.checks._subject import Replacement, Subject, resting, span_of
 from grader.facts import Facts, Step, integers
-from grader.finding import CheckResult, Finding, Span
+from grader.finding import CheckResult, Finding
 
 ID = "batch-norm"
 WHY = "Batch normalisation keeps every channel's scale steady, so a small network trains fast at a high learning rate."
@@ -87,8 +87,8 @@ def check(subject: Subject, options: Options) -> CheckResult:
             return resting(ID, "batch normalisation", acting[0])
         count = len(acting)
         return CheckResult(ID, "pass", f"{count} live batch normalisation{'s' if count > 1 else ''}", measured=count)
-    message, span, fix = fault(subject, facts, running, acting)
-    return CheckResult(ID, "fail", message, (Finding(ID, "error", message, WHY, fix, span),), measured=0)
+    found = fault(subject, facts, running, acting)
+    return CheckResult(ID, "fail", found.message, (found,), measured=0)
 
 
 def uses_batch(step: Step) -> bool:
@@ -96,35 +96,48 @@ def uses_batch(step: Step) -> bool:
     return bool(step.argument("training")) or step.operand("running_mean") is None
 
 
-def fault(subject: Subject, facts: Facts, running: list[Step], acting: list[Step]) -> tuple[str, Span | None, str]:
-    """Return the headline, the place and the way out, for the nearest thing to a batch normalisation that was seen."""
+def fault(subject: Subject, facts: Facts, running: list[Step], acting: list[Step]) -> Finding:
+    """Return the finding for the nearest thing to a batch normalisation that was seen."""
+
+    def error(message: str, fix: str, step: Step) -> Finding:
+        return Finding(ID, "error", message, WHY, fix, span_of(step), related=subject.made_here(step))
+
     if acting:
-        return (
-            "batch normalisation has no effect on the prediction",
-            span_of(acting[0]),
-            "Let its result reach the output.",
+        return error(
+            "batch normalisation has no effect on the prediction", "Let its result reach the output.", acting[0]
         )
     frozen = [step for step in running if not uses_batch(step)]
     if frozen:
         fix = "Leave the layer in training mode while the model trains: no .eval() and no training=False."
-        return "batch normalisation is frozen: it never uses batch statistics", span_of(frozen[0]), fix
+        return error("batch normalisation is frozen: it never uses batch statistics", fix, frozen[0])
     if running:
         fix = "Use what the layer returns: x = self.norm(x)."
-        return "batch normalisation runs, but its result is not used", span_of(running[0]), fix
+        return error("batch normalisation runs, but its result is not used", fix, running[0])
     unused = subject.unused(*LAYERS)
     if unused:
         path, span = unused[0]
-        return f"batch normalisation is registered as '{path}', but never called", span, f"Call self.{path} in forward."
+        message = f"batch normalisation is registered as '{path}', but never called"
+        return Finding(ID, "error", message, WHY, f"Call self.{path} in forward.", span, "made, but not called")
     others = [step for step in facts.live_steps("norm") if step.short != "normalize"]
     if others:
-        fix = "Replace it by nn.BatchNorm2d(channels)."
-        return f"no batch normalisation: {others[0].short} is another normalisation", span_of(others[0]), fix
+        return another_norm(subject, others[0])
     by_hand = [step for step in facts.live_steps("reduce") if step.from_input and 0 in integers(step.argument("dim"))]
     if by_hand:
         message = "no batch normalisation: statistics over the batch are computed by hand"
-        return (
-            message,
-            span_of(by_hand[0]),
-            "Use nn.BatchNorm2d(channels), which also keeps the statistics for evaluation.",
-        )
-    return "no batch normalisation", subject.graph.span, FIX
+        fix = "Use nn.BatchNorm2d(channels), which also keeps the statistics for evaluation."
+        return error(message, fix, by_hand[0])
+    return Finding(ID, "error", "no batch normalisation", WHY, FIX, subject.graph.span)
+
+
+def another_norm(subject: Subject, step: Step) -> Finding:
+    """Return the finding for a normalisation of another kind, with the batch normalisation to put in its place."""
+    message = f"no batch normalisation: {step.short} is another normalisation"
+    images = next((operand for operand in step.operands if operand.from_input), None)
+    layer = subject.layer_of(step)
+    flat = images is not None and len(images.shape) == 2
+    name = "nn.BatchNorm1d" if flat else "nn.BatchNorm2d"
+    known = images is not None and len(images.shape) in (2, 4)
+    made = f"{name}({images.shape[1]})" if images is not None and known else f"{name}(channels)"
+    edits = ((layer.span, made),) if known and layer is not None and layer.span is not None else ()
+    fix = f"Replace it by {made}."
+    return Finding(ID, "error", message, WHY, fix, span_of(step), related=subject.made_here(step), edits=edits)

@@ -48,11 +48,13 @@ class Net(nn.Module):
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from grader.checks._subject import Replacement, Subject, resting, span_of
 from grader.facts import Facts, Step
-from grader.finding import CheckResult, Finding, Span
+from grader.finding import CheckResult, Finding
 
 ID = "dropout"
 WHY = (
@@ -72,8 +74,8 @@ def check(subject: Subject, options: Options) -> CheckResult:
     acting = [step for step in running if step.index in facts.live and step.from_input and acts(step)]
     removed: dict[int, Replacement] = {step.index: "identity" for step in acting}
     if not acting or not subject.experiments.matters("train", removed):
-        message, span, fix = fault(subject, running, acting)
-        return CheckResult(ID, "fail", message, (Finding(ID, "error", message, WHY, fix, span),), measured=0)
+        found = fault(subject, running, acting)
+        return CheckResult(ID, "fail", found.message, (found,), measured=0)
     if not subject.experiments.endures("train", removed):
         return resting(ID, "dropout", acting[0])
     rates = sorted({float(step.argument("p")) for step in acting})
@@ -94,6 +96,7 @@ def still_on(facts: Facts) -> list[Finding]:
     acting = [step for step in facts.live_steps("dropout") if step.from_input and acts(step)]
     if not acting:
         return []
+    span = span_of(acting[0])
     return [
         Finding(
             ID,
@@ -101,40 +104,48 @@ def still_on(facts: Facts) -> list[Finding]:
             "dropout still acts in evaluation mode",
             "The same image then gets another prediction each time, and accuracy is lower than it could be.",
             "Use nn.Dropout, or pass training=self.training to the function.",
-            span_of(acting[0]),
+            span,
+            edits=((span, ", training=self.training"),) if span is not None else (),
         )
     ]
 
 
-def fault(subject: Subject, running: list[Step], acting: list[Step]) -> tuple[str, Span | None, str]:
-    """Return the headline, the place and the way out, for the nearest thing to a dropout that was seen."""
+def fault(subject: Subject, running: list[Step], acting: list[Step]) -> Finding:
+    """Return the finding for the nearest thing to a dropout that was seen."""
     if acting:
-        return "dropout has no effect on the prediction", span_of(acting[0]), "Let its result reach the output."
+        return _error("dropout has no effect on the prediction", "Let its result reach the output.", acting[0], subject)
     idle = [step for step in running if not acts(step)]
     if idle:
-        return _idle(idle[0])
+        return _idle(subject, idle[0])
     if running:
-        return "dropout runs, but its result is not used", span_of(running[0]), "Use what it returns: x = self.drop(x)."
+        fix = "Use what it returns: x = self.drop(x)."
+        return _error("dropout runs, but its result is not used", fix, running[0], subject)
     unused = subject.unused(*LAYERS)
     if unused:
         path, span = unused[0]
-        return f"dropout is registered as '{path}', but never called", span, f"Call self.{path} in forward."
+        message = f"dropout is registered as '{path}', but never called"
+        return Finding(ID, "error", message, WHY, f"Call self.{path} in forward.", span, "made, but not called")
     by_hand = subject.facts["train"].live_steps("random")
     if by_hand:
         message = f"no dropout: {by_hand[0].short} draws random numbers by hand"
-        return (
-            message,
-            span_of(by_hand[0]),
-            "Use nn.Dropout(0.05): it scales what it keeps, and rests in evaluation mode.",
-        )
-    return "no dropout", subject.graph.span, FIX
+        fix = "Use nn.Dropout(0.05): it scales what it keeps, and rests in evaluation mode."
+        return _error(message, fix, by_hand[0], subject)
+    return Finding(ID, "error", "no dropout", WHY, FIX, subject.graph.span)
 
 
-def _idle(step: Step) -> tuple[str, Span | None, str]:
+def _error(message: str, fix: str, step: Step, subject: Subject) -> Finding:
+    return Finding(ID, "error", message, WHY, fix, span_of(step), related=subject.made_here(step))
+
+
+def _idle(subject: Subject, step: Step) -> Finding:
+    """Return the finding for a dropout that drops nothing, or everything."""
     rate = step.argument("p")
     if not step.argument("training"):
-        message = "dropout is switched off in training mode"
-        return message, span_of(step), "Pass training=self.training, or use nn.Dropout."
-    if rate == 0:
-        return "dropout with p=0 drops nothing", span_of(step), "Choose a small probability, such as 0.05."
-    return f"dropout with p={rate:g} drops everything", span_of(step), "Choose a small probability, such as 0.05."
+        fix = "Pass training=self.training, or use nn.Dropout."
+        return _error("dropout is switched off in training mode", fix, step, subject)
+    message = "dropout with p=0 drops nothing" if rate == 0 else f"dropout with p={rate:g} drops everything"
+    found = _error(message, "Choose a small probability, such as 0.05.", step, subject)
+    layer = subject.layer_of(step)
+    if layer is None or layer.span is None:
+        return found
+    return replace(found, edits=((layer.span, f"nn.{layer.type.rpartition('.')[2]}(0.05)"),))

@@ -51,6 +51,7 @@ class Net(nn.Module):
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import msgspec
 
@@ -171,7 +172,21 @@ def failed(
     last = facts.steps[facts.primary.writers[-1]] if facts.primary is not None and facts.primary.writers else None
     span = span_of(step) or span_of(last) or subject.graph.span
     fix = f"End with a convolution to {subject.classes} channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."
-    return CheckResult(ID, "fail", message, (Finding(ID, "error", message, WHY, fix, span, related=related),))
+    found = Finding(ID, "error", message, WHY, fix, span, related=related)
+    if step is not None:
+        edits = whole_map(subject, step)
+        advice = "Let the pooling cover the whole map, whatever its size: nn.AdaptiveAvgPool2d(1)." if edits else fix
+        found = replace(found, fix=advice, related=(*subject.made_here(step), *related), edits=edits)
+    return CheckResult(ID, "fail", message, (found,))
+
+
+def whole_map(subject: Subject, step: Step) -> tuple[tuple[Span, str], ...]:
+    """Return the change that makes a pooling of a part of the map one of all of it: its result is 1×1 already."""
+    layer = subject.layer_of(step)
+    pools = step.kind in ("avg-pool", "max-pool") and bool(step.shapes) and step.shapes[0][2:] == (1, 1)
+    if not pools or layer is None or layer.span is None:
+        return ()
+    return ((layer.span, "nn.AdaptiveAvgPool2d(1)"),)
 
 
 def pooled_late(facts: Facts, culprit: Edge) -> tuple[tuple[Span, str], ...]:

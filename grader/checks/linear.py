@@ -72,11 +72,12 @@ from typing import Literal
 
 import msgspec
 
+from grader.checks._head import pooled_head
 from grader.checks._products import OFFSETS, behind, is_product, plain, summed_by, written_out
 from grader.checks._subject import MODES, Subject, span_of, times
 from grader.facts import Facts, Operand, Step, integers
 from grader.finding import CheckResult, Finding, Span
-from grader.graph import Items
+from grader.graph import Items, TensorInfo
 from grader.layout import over_flattened
 
 ID = "linear"
@@ -119,7 +120,7 @@ def check(subject: Subject, options: Options) -> CheckResult:
         findings += _distinct([note(dense) for dense in pointwise])
     hidden = _distinct([without_effect(dense) for dense in seen if dense not in found])
     findings += hidden
-    findings += [unused(path, span) for path, span in subject.unused(*LAYERS)]
+    findings += [unused(subject, path, span) for path, span in subject.unused(*LAYERS)]
     errors = [item for item in findings if item.level == "error"]
     if errors:
         return CheckResult(ID, "fail", errors[0].message, tuple(findings))
@@ -344,34 +345,18 @@ def by_hand(subject: Subject, facts: Facts, step: Step) -> Dense | None:
 
 def finding(subject: Subject, dense: Dense) -> Finding:
     """Return the error for a linear layer, with the convolution and pooling that replace it."""
-    step, facts = dense.step, dense.facts
-    before = last_map_before(facts, step)
-    why = "A matrix gives every input its own weight: the classifier learns positions and channels by heart."
-    fix = f"End with a convolution to {subject.classes} channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."
-    if before is not None and before.id != 0:
-        others = [extent for axis, extent in enumerate(before.shape) if axis and axis not in before.axes]
-        channels = math.prod(others)
-        positions = times([before.shape[axis] for axis in before.axes])
-        shape = f"{channels}×{positions}"
-        why = f"The {shape} map is weighted number by number: the classifier learns positions, not features."
-        less = channels * subject.classes + subject.classes
-        fix = f"nn.Conv2d({channels}, {subject.classes}, 1), then nn.AdaptiveAvgPool2d(1): {less:,} parameters"
-        fix += f" instead of {dense.size:,}." if dense.size > less else "."
-    return Finding(ID, "error", dense.message, why, fix, span_of(step), dense.label)
-
-
-def last_map_before(facts: Facts, step: Step) -> Operand | None:
-    """Return the map that a linear layer gets flattened, if it gets one."""
-    current = [operand for operand in step.operands if operand.from_input]
-    while current:
-        operand = current.pop()
-        if operand.is_map:
-            return operand
-        for index in operand.writers:
-            writer = facts.steps[index]
-            if writer.kind in ("reshape", "permute", "copy", "dropout", "activation"):
-                current.extend(given for given in writer.operands if given.from_input)
-    return None
+    step = dense.step
+    head = pooled_head(subject, dense.facts, step)
+    if head is None:
+        why = "A matrix gives every input its own weight: the classifier learns positions and channels by heart."
+        fix = f"End with a convolution to {subject.classes} channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."
+    else:
+        why = f"The {head.shape} map is weighted number by number: the classifier learns positions, not features."
+        less = f" instead of {dense.size:,}" if dense.size > head.parameters else ""
+        fix = f"Leave the map as it is: {head.code}: {head.parameters:,} parameters{less}."
+    after = head.after if head is not None and head.after < subject.registered else None
+    made = subject.made_here(step)
+    return Finding(ID, "error", dense.message, why, fix, span_of(step), dense.label, made, after=after)
 
 
 def note(dense: Dense) -> Finding:
@@ -387,10 +372,17 @@ def without_effect(dense: Dense) -> Finding:
     return Finding(ID, "warning", message, why, "Delete it.", span_of(dense.step), dense.label)
 
 
-def unused(path: str, span: Span | None) -> Finding:
+def unused(subject: Subject, path: str, span: Span | None) -> Finding:
+    """Return a warning for a layer that is registered alone, with the parameters that go with it."""
+    own = sum(subject.leaves[info.id].size for info in subject.graph.of_role("parameter") if _belongs(info, path))
     message = f"the linear layer '{path}' is registered, but never used"
-    why = "It takes no part in the prediction, but its parameters count."
-    return Finding(ID, "warning", message, why, f"Delete self.{path}.", span)
+    why = f"It takes no part in the prediction, but its {own:,} parameters count."
+    return Finding(ID, "warning", message, why, f"Delete self.{path}.", span, after=subject.registered - own)
+
+
+def _belongs(info: TensorInfo, path: str) -> bool:
+    """Tell whether a parameter is a module's alone."""
+    return info.name.rpartition(".")[0] == path and not info.aliases
 
 
 def times_spaced(weight: Operand, axes: tuple[int, ...]) -> str:

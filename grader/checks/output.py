@@ -125,7 +125,9 @@ def softmax_faults(facts: Facts) -> list[Finding]:
         dim = step.argument("dim")
         if dim is None:
             fix = f"Write F.{step.short}(x, dim=1)."
-            found.append(Finding(ID, "warning", f"{step.short} has no dim", IMPLICIT_DIM, fix, span_of(step)))
+            span = span_of(step)
+            edits = ((span, ", dim=1"),) if span is not None else ()
+            found.append(Finding(ID, "warning", f"{step.short} has no dim", IMPLICIT_DIM, fix, span, edits=edits))
         elif len(step.shapes[0]) == 2 and dim in (0, -2):
             message = f"{step.short} runs over the images of the batch, not over the classes"
             why = "The scores of one image then depend on which other images are in its batch."

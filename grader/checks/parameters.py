@@ -52,16 +52,20 @@ class Net(nn.Module):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from grader.checks._head import pooled_head
 from grader.checks._subject import MODES, Subject, times
 from grader.facts import Facts, Operand, Step
 from grader.finding import CheckResult, Finding, Span
 from grader.graph import Arg, Items, TensorInfo
 
 ID = "parameters"
+SHRINKING = (90, 80, 75, 70, 60, 50, 40, 30, 25, 20, 10)  # percent of the channels, to choose from
+WIDTH = 32  # the channels of the example
 HANDFUL = 16  # constants up to this many in all are settings, not weights
 
 # Where a constant changes a number by more than an offset: there it works as a weight.
@@ -102,17 +106,22 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check(subject: Subject, options: Options) -> CheckResult:
-    registered = sum(subject.leaves[info.id].size for info in subject.graph.of_role("parameter"))
     hidden, places = constants(subject)
-    count = registered + hidden
+    count = subject.registered + hidden
     message = f"{count:,} parameters, limit is {options.below:,}"
     if count < options.below:
         return CheckResult(ID, "pass", message, measured=count, limit=options.below)
-    finding = Finding(ID, "error", message, why(subject, registered, hidden), fix(subject), place(subject, places))
-    return CheckResult(ID, "fail", message, (finding,), count, options.below)
+    reason = why(subject, hidden)
+    if places:
+        advice = "Write them as parameters, so that they are counted where they stand, and use fewer."
+        found = Finding(ID, "error", message, reason, advice, place(subject, places))
+    else:
+        found = heaviest(subject, options, Finding(ID, "error", message, reason, "", place(subject, places)))
+    return CheckResult(ID, "fail", message, (found,), count, options.below)
 
 
-def why(subject: Subject, registered: int, hidden: int) -> str:
+def why(subject: Subject, hidden: int) -> str:
+    registered = subject.registered
     parts = []
     if hidden:
         parts.append(f"{registered:,} are registered, and {hidden:,} more are constants that work as weights.")
@@ -126,15 +135,46 @@ def why(subject: Subject, registered: int, hidden: int) -> str:
     return " ".join(parts)
 
 
-def fix(subject: Subject) -> str:
+def heaviest(subject: Subject, options: Options, found: Finding) -> Finding:
+    """Return the finding with the way out of the layer that has the most parameters."""
     largest = largest_of(subject)
-    if largest is not None and largest.shape is not None and len(largest.shape) == 4:
-        return (
-            "Give that convolution fewer channels: halving its inputs and outputs leaves a quarter of its parameters."
-        )
-    if largest is not None and largest.shape is not None and len(largest.shape) == 2:
-        return "Replace that matrix by a 1×1 convolution and global average pooling."
-    return "Use fewer channels, or smaller kernels."
+    readers = ((facts, step) for facts, step in subject.steps() if largest is not None and reads(step, largest))
+    facts, step = next(readers, (None, None))
+    if facts is None or step is None:
+        return replace(found, fix="Use fewer channels, or smaller kernels.")
+    found = replace(found, related=subject.made_here(step))
+    head = pooled_head(subject, facts, step) if step.kind == "dense" else None
+    if head is not None and head.after < subject.registered:
+        fix = f"Replace that matrix by {head.code}: {head.parameters:,} parameters."
+        return replace(found, fix=fix, after=head.after)
+    return replace(found, fix=slimmer(subject, options))
+
+
+def slimmer(subject: Subject, options: Options) -> str:
+    """Return how much narrower the whole model has to be."""
+    for percent in SHRINKING:
+        count = sum(narrowed(info, percent / 100, subject) for info in subject.graph.of_role("parameter"))
+        if count < options.below:
+            shown = f"about {round(count, -2):,}" if count > 1000 else f"{count:,}"
+            example = f"{WIDTH} become {round(WIDTH * percent / 100)}"
+            return f"With {percent} % of the channels everywhere ({example}), {shown} parameters are left."
+    return "Use fewer channels, smaller kernels and fewer layers."
+
+
+def narrowed(info: TensorInfo, factor: float, subject: Subject) -> int:
+    """Return about how many numbers a parameter has in a narrower model: the image and the classes keep theirs."""
+    shape = info.shape or ()
+    kept = (1, subject.classes) if len(shape) == 1 else (1,)
+    size = 1
+    for axis, extent in enumerate(shape):
+        fixed = axis > 1 or extent in kept or (axis == 0 and extent == subject.classes)
+        fixed = fixed or (axis == 1 and extent == subject.input_shape[0])
+        size *= extent if fixed else max(1, round(extent * factor))
+    return size
+
+
+def reads(step: Step, info: TensorInfo) -> bool:
+    return any(operand.id == info.id for operand in step.operands)
 
 
 def largest_of(subject: Subject) -> TensorInfo | None:
@@ -144,12 +184,7 @@ def largest_of(subject: Subject) -> TensorInfo | None:
 def place(subject: Subject, places: list[Span | None]) -> Span | None:
     """Return where the constants are used, or the largest parameter."""
     largest = largest_of(subject)
-    uses = [
-        step.node.span
-        for _, step in subject.steps()
-        for operand in step.operands
-        if largest is not None and operand.id == largest.id
-    ]
+    uses = [step.node.span for _, step in subject.steps() if largest is not None and reads(step, largest)]
     return next(iter([span for span in [*places, *uses] if span is not None]), subject.graph.span)
 
 
@@ -282,7 +317,7 @@ class _Walk:
 
     def is_large(self, operand: Operand) -> bool:
         """A number beside a learned tensor of some size scales it as a whole."""
-        return operand.size > 1 and self.learned(operand)
+        return operand.size > 1 and self.subject.learned(self.facts, operand)
 
     def occurrence(self, step: Step) -> int:
         """Number a node among those of its operator, which is the same in both programs."""
@@ -292,19 +327,11 @@ class _Walk:
         """Tell of zeros and ones that prune a parameter, and of one number that scales it: neither is a weight."""
         if step.kind != "arithmetic":
             return False
-        others = [other for other in step.operands if other is not operand and self.learned(other)]
+        others = [other for other in step.operands if other is not operand and self.subject.learned(self.facts, other)]
         if operand.size == 1:
             return any(other.size > 1 for other in others)
         binary = operand.leaf is not None and self.subject.leaves[operand.leaf].binary
         return binary and any(other.shape == operand.shape for other in others)
-
-    def learned(self, operand: Operand) -> bool:
-        """Tell whether an operand is made of a parameter."""
-        made_of = [
-            operand,
-            *[given for index in self.facts.behind([operand]) for given in self.facts.steps[index].operands],
-        ]
-        return any(self.roles.get(given.id) == "parameter" for given in made_of)
 
     def cut(self, merged: Mapping[Source, int], size: int) -> Source:
         return ("made of", frozenset(merged), size)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from grader.render import Options
 from grader.render.escape import visible
-from grader.render.places import position
+from grader.render.places import by_place, position
 from grader.report import Place, Report
 
 
@@ -20,9 +20,9 @@ def lines(report: Report) -> Iterator[str]:
     if report.error is not None:
         yield _line(report, report.error.span, "error", report.error.code, report.error.message)
         return
+    for rule, finding in by_place(report):
+        yield _line(report, finding.span, finding.level, rule.id, finding.message)
     for rule in report.rules:
-        for finding in rule.findings:
-            yield _line(report, finding.span, finding.level, rule.id, finding.message)
         if not rule.findings and rule.status in ("fail", "error"):
             level = "undecided" if rule.status == "error" else rule.level
             yield _line(report, None, level, rule.id, rule.message)

@@ -1,8 +1,9 @@
-"""Source lines with a stretch of them underlined, in the manner of rustc."""
+"""Source lines with stretches of them underlined, in the manner of rustc."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -16,19 +17,38 @@ LEAST = 16  # columns of source that are shown, however narrow the terminal
 ELLIPSIS = "…"
 
 
-def excerpt(place: Place, label: str, style: str, mark: str, digits: int, width: int) -> Iterator[Text]:
-    """Yield the lines of an excerpt, gutter and all; `digits` is how wide the line numbers are.
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place to show: what stands beside it, in which style, and the character that underlines it."""
 
-    `mark` is the character that underlines. Nothing is yielded for a place that has no source.
+    place: Place
+    label: str
+    style: str
+    character: str = "^"
+
+
+def excerpt(marks: Sequence[Mark], digits: int, width: int) -> Iterator[Text]:
+    """Yield the lines of one excerpt, gutter and all, of places in one file; `digits` is how wide line numbers are.
+
+    Nothing is yielded for places that have no source.
     """
-    if not place.source:
-        return
-    drawing = _Drawing(digits, max(LEAST, width - digits - 3), style)
-    yield drawing.bare()
-    if len(place.source) == 1:
-        yield from drawing.one_line(place, visible(label), mark)
-    else:
-        yield from drawing.many_lines(place, visible(label), mark)
+    room = max(LEAST, width - digits - 3)
+    last = None  # the line that was shown before
+    for mark in sorted(marks, key=lambda mark: (line_number(mark.place), mark.place.column)):
+        place = mark.place
+        if not place.source:
+            continue
+        drawing = _Drawing(digits, room, mark.style)
+        line = line_number(place)
+        if last is None:
+            yield drawing.bare()
+        elif line > last + 1:
+            yield Text("...", style=GUTTER)
+        if len(place.source) == 1:
+            yield from drawing.one_line(place, visible(mark.label), mark.character, again=line == last)
+        else:
+            yield from drawing.many_lines(place, visible(mark.label), mark.character)
+        last = line + len(place.source) - 1
 
 
 def digits_of(places: Sequence[Place]) -> int:
@@ -52,13 +72,15 @@ class _Drawing:
         content.rstrip()
         return self.bare(number) + Text(" ") + content if content.plain else self.bare(number)
 
-    def one_line(self, place: Place, label: str, mark: str) -> Iterator[Text]:
+    def one_line(self, place: Place, label: str, mark: str, *, again: bool) -> Iterator[Text]:
+        """Draw a line with what is underlined; `again` leaves out the line itself where it is there already."""
         shown = expanded(place.source[0])
         first, last = _stretch(place, place.source[0])
         start = sum(map(cell_len, shown[:first]))
         end = max(start + 1, sum(map(cell_len, shown[:last])))
-        cells, start, end = _window("".join(shown), start, end, self.room)
-        yield self.row(Text(cells), str(line_number(place)))
+        cells, start, end = window("".join(shown), start, end, self.room)
+        if not again or sum(map(cell_len, shown)) > self.room:  # a long line may show another part of itself
+            yield self.row(Text(cells), str(line_number(place)))
         underline = Text(" " * start + mark * (end - start), style=self.style)
         if end + 1 + cell_len(label) <= self.room:
             yield self.row(underline + Text(f" {label}" if label else "", style=self.style))
@@ -71,7 +93,7 @@ class _Drawing:
         last = len(place.source) - 1
         for offset, line in enumerate(place.source):
             bracket = Text("/ " if offset == 0 else "| ", style=self.style)
-            cells, _, _ = _window("".join(expanded(line)), 0, 1, self.room - 2)
+            cells, _, _ = window("".join(expanded(line)), 0, 1, self.room - 2)
             yield self.row(bracket + Text(cells), str(line_number(place) + offset))
         if place.end_line > place.line + last:
             yield Text(f"{'...':<{self.digits + 3}}", style=GUTTER) + Text("|", style=self.style)
@@ -97,7 +119,7 @@ def _stretch(place: Place, line: str) -> tuple[int, int]:
     return place.column - 1, min(end, len(line))
 
 
-def _window(text: str, start: int, end: int, room: int) -> tuple[str, int, int]:
+def window(text: str, start: int, end: int, room: int) -> tuple[str, int, int]:
     """Return what fits of a line, with the columns of the underline in it; an ellipsis stands where it was cut."""
     if cell_len(text) <= room:
         return text, start, end

@@ -10,6 +10,7 @@ from rich.text import Text
 from grader.protocol import Layer
 from grader.render import Options, terminal
 from grader.render.escape import visible
+from grader.render.prose import to_text
 from grader.report import Report
 
 NAMES = ("operator", "module", "output", "parameters", "MACs")
@@ -23,7 +24,7 @@ def render(report: Report, options: Options) -> str:
     """Return the layers of a graded model as a table; of one that was not graded, why."""
     if report.model is None:
         return terminal.render(report, options)
-    return terminal.to_text(_table(report, options), options)
+    return to_text(_table(report, options), options)
 
 
 def _table(report: Report, options: Options) -> Iterator[Text]:

@@ -11,7 +11,7 @@ from rich.text import Text
 from grader.checks import Check
 from grader.render import Options
 from grader.render.excerpt import wrapped
-from grader.render.terminal import PROSE, to_text
+from grader.render.prose import PROSE, to_text
 
 
 def page(check: Check, options: Options) -> str:

@@ -14,7 +14,6 @@ from grader.report.sources import Sources
 from grader.report.types import (
     SCHEMA,
     UNUSED,
-    Edit,
     ErrorReport,
     FindingReport,
     ModelReport,
@@ -222,7 +221,7 @@ def _message(deciding: CheckResult, telling: Sequence[CheckResult]) -> str:
 
 def _finding(finding: Finding, ceiling: Level, sources: Sources) -> FindingReport:
     related = [(sources.place(span), _clip(label)) for span, label in finding.related[:LIST_CAP]]
-    edits = [(sources.place(span), text) for span, text in finding.edits[:LIST_CAP]]
+    edits = [sources.edit(span, text) for span, text in finding.edits[:LIST_CAP]]
     return FindingReport(
         check=finding.check,
         level=max(finding.level, ceiling, key=_LEVELS.index),
@@ -232,7 +231,8 @@ def _finding(finding: Finding, ceiling: Level, sources: Sources) -> FindingRepor
         fix=_clip(finding.fix),
         span=sources.place(finding.span),
         related=tuple(Related(place, label) for place, label in related if place is not None),
-        edits=tuple(Edit(place, text) for place, text in edits if place is not None and place.column),
+        # Half of a change is none: where one part cannot be told exactly, the fix says it in words alone.
+        edits=tuple(edit for edit in edits if edit is not None) if all(edits) else (),
         after=finding.after,
     )
 
