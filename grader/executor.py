@@ -30,7 +30,9 @@ checks()
 JOB_CAP = 256 * 1024 * 1024
 RELATIVE, ABSOLUTE = 1e-4, 1e-5  # one thread is bit-equal here; another build of torch may round otherwise
 MODES: tuple[Mode, ...] = ("eval", "train")
-BY_EFFECT = frozenset(("batch-norm", "dropout", "global-average-pool", "linear"))
+BY_EFFECT = frozenset(
+    "batch-norm depthwise dilated dropout global-average-pool last-layer layer-count linear receptive-field".split()
+)
 
 
 class Channel(Protocol):

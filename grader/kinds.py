@@ -37,6 +37,7 @@ Kind = Literal[
 CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 CONV_TRANSPOSE = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 POOL = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+MAX_POOL = ("input", "kernel_size", "stride", "padding", "dilation")
 BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 REDUCE = ("input", "dim", "keepdim")
 
@@ -56,7 +57,9 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("dropout_", "feature_dropout", "feature_dropout_", "alpha_dropout_"), ("input", "p", "training")),
     "feature_alpha_dropout_": ("input", "p", "training"),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), POOL),
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), ("input", "kernel_size", "stride", "padding")),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), MAX_POOL),
+    **dict.fromkeys(("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices"), MAX_POOL),
+    **dict.fromkeys(("lp_pool1d", "lp_pool2d"), ("input", "norm_type", "kernel_size", "stride")),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"), ("input", "output_size")),
     **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"), ("input", "output_size")),
     **dict.fromkeys(
@@ -71,6 +74,12 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mul", "mul_", "multiply", "div", "div_", "divide", "true_divide"), ("input", "other")),
     **dict.fromkeys(("add", "add_", "sub", "sub_"), ("input", "other")),
     **dict.fromkeys(("__rdiv__", "__rtruediv__", "__rsub__", "__rpow__"), ("other", "input")),
+    **dict.fromkeys(("interpolate", "upsample"), ("input", "size", "scale_factor", "mode", "align_corners")),
+    **dict.fromkeys(("upsample_nearest", "upsample_bilinear"), ("input", "size", "scale_factor")),
+    **dict.fromkeys(("pad", "constant_pad_nd"), ("input", "pad", "mode", "value")),
+    **dict.fromkeys(("stack", "cat", "concat", "concatenate"), ("tensors", "dim")),
+    **dict.fromkeys(("select", "unbind"), ("input", "dim")),
+    "flip": ("input", "dims"),
     "einsum": ("equation",),
     "tensordot": ("input", "other", "dims"),
 }

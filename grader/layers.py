@@ -9,6 +9,7 @@ from grader.graph import Graph
 from grader.protocol import Layer
 
 INPUT = 0  # the id of the images
+MULTIPLYING = frozenset(("conv", "dense", "recurrent", "attention"))  # as torch.utils.flop_counter counts
 HIDDEN = frozenset(("copy", "factory", "write", "compare"))
 
 
@@ -26,7 +27,7 @@ def layer_table(graph: Graph, facts: Facts, leaves: Mapping[int, Leaf]) -> tuple
         count = sum(leaves[key].size for key in used)
         shape = step.shapes[0] if step.shapes else ()
         rest = shape[1:] if shape[:1] == (facts.batch,) else shape
-        macs = step.macs // facts.batch
+        macs = step.macs // facts.batch if step.kind in MULTIPLYING else 0
         inputs = _inputs(facts, step, row_of)
         row_of[step.index] = len(rows)
         rows.append(Layer(step.node.module, step.short, step.kind, rest, count, macs, step.node.span, inputs))

@@ -125,13 +125,13 @@ def _pooled(kind: Kind, source: Operand, shape: Shape) -> Shape:
 
 def _permuted(node: Node, source: Operand) -> Shape:
     count = len(source.shape)
-    order = _order(node, count)
+    order = axis_order(node, count)
     if order is None or sorted(order) != list(range(count)):
         return ()
     return tuple(sorted(order.index(axis) for axis in source.axes))
 
 
-def _order(node: Node, count: int) -> list[int] | None:
+def axis_order(node: Node, count: int) -> list[int] | None:
     """Return the old axis of each new one, None where it can't be told."""
     short = node.op.rpartition(".")[2]
     found = named_arguments(node)

@@ -80,7 +80,7 @@ def graded(text: str, *requests: CheckRequest, **changes: Any) -> Graded:
         capture_text(text, **changes),
         untraced(text, probe, **changes),
         probe,
-        (1, 28, 28),
+        changes.get("input_shape", (1, 28, 28)),
         10,
         ((0.1307,), (0.3081,)),
         requests,
@@ -88,6 +88,6 @@ def graded(text: str, *requests: CheckRequest, **changes: Any) -> Graded:
     return executor.grade(job, lambda progress: None)
 
 
-def checked(text: str, check: str, options: dict[str, Any] | None = None) -> CheckResult:
+def checked(text: str, check: str, options: dict[str, Any] | None = None, **changes: Any) -> CheckResult:
     """Return the result of one check on a text."""
-    return graded(text, CheckRequest(check, options or {})).results[0]
+    return graded(text, CheckRequest(check, options or {}), **changes).results[0]

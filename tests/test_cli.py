@@ -363,6 +363,14 @@ def test_explain(here: Path, capsys: Any) -> None:
     ]
 
 
+def test_explain_a_rule_of_another_file(here: Path, capsys: Any) -> None:
+    (here / "own.yaml").write_text("rules:\n  - id: mine\n    checks: [linear]\n")
+    linear = called(capsys, "explain", "linear")
+    assert linear[0] == 0
+    assert called(capsys, "explain", "mine", "--rules", "own.yaml") == linear
+    assert called(capsys, "explain", "mine")[0] == 2
+
+
 def test_explain_what_there_is_not(here: Path, capsys: Any) -> None:
     code, out, err = called(capsys, "explain", "dropuot")
     assert (code, out) == (2, "")

@@ -17,6 +17,8 @@ from grader.rules import CheckUse, Input, Mark, Rule, Rules, RulesError, default
 from grader.rules.document import DEPTH_CAP, SIZE_CAP, plain_value
 
 ROOT = Path(__file__).resolve().parents[1]
+READY = "default, cifar10, gap-or-fc, mnist-10k, mnist-8k, mnist-99.4"
+NOT_THERE = f"there is no such file, and no ready rules of that name: known: {READY}"
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -159,6 +161,22 @@ def test_shipped_rules_have_short_names_in_messages() -> None:
         "rules.yaml",
         "rules/gap-or-fc.yaml",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("zzz", f"zzz: {NOT_THERE}"),
+        ("mnist-9k", "mnist-9k: there is no such file, and no ready rules of that name: did you mean 'mnist-8k'?"),
+        ("zzz.yaml", "zzz.yaml: there is no such file"),
+        ("rules/zzz", "rules/zzz: there is no such file"),
+    ],
+)
+def test_a_name_that_nothing_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RulesError) as caught:
+        read_rules(name)
+    assert str(caught.value) == expected
 
 
 def test_a_file_comes_before_a_shipped_name(tmp_path: Path) -> None:
@@ -365,11 +383,11 @@ FAULTY = {
     ),
     "an extended file of a name that none can have": (
         'extends: "a\\0b"\nrules: [{id: a, checks: [dropout]}]',
-        ["1:10: extends 'a\\x00b': there is no such file"],
+        [f"1:10: extends 'a\\x00b': {NOT_THERE}"],
     ),
     "an extended file of too long a name": (
         f"extends: {'a' * 300}\nrules: [{{id: a, checks: [dropout]}}]",
-        [f"1:10: extends {'a' * 300!r}: there is no such file"],
+        [f"1:10: extends {'a' * 300!r}: {NOT_THERE}"],
     ),
     "a file that extends itself": (
         "extends: r.yaml\nrules: [{id: a, checks: [dropout]}]",
@@ -432,7 +450,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert found == {
         "absent.yaml": "absent.yaml: there is no such file",
         "folder": "folder: a folder, expected a rules file",
-        "no-such-name": "no-such-name: there is no such file",
+        "no-such-name": f"no-such-name: {NOT_THERE}",
         "a\0b": "a\0b: cannot be read: embedded null byte",
         "a" * 300: f"{'a' * 300}: cannot be read: {os.strerror(errno.ENAMETOOLONG)}",
     }
@@ -460,8 +478,14 @@ def test_the_published_schemas_are_up_to_date() -> None:
 
 
 def test_the_options_of_every_check_can_be_read(tmp_path: Path) -> None:
-    needed = {"parameters": "{below: 3}"}
-    items = ", ".join(f"{id}: {needed.get(id, '{}')}" if id in needed else id for id in checks())
+    needed = {
+        "parameters": "{below: 3}",
+        "macs": "{below: 3}",
+        "kernel-size": "{at_most: 3}",
+        "layer-count": "{kind: conv, at_least: 3}",
+        "receptive-field": "{above: 3}",
+    }
+    items = ", ".join(f"{id}: {needed[id]}" if id in needed else id for id in checks())
     write(tmp_path, "r.yaml", f"rules: [{{id: a, checks: [{items}]}}]")
     (rule,) = read_rules(tmp_path / "r.yaml").rules
     assert [use.check for use in rule.checks] == list(checks())

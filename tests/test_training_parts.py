@@ -13,8 +13,10 @@ import torch
 
 from grader.checks import Subject
 from grader.checks.accuracy import LongStage, Options, Recipe, check
+from grader.checks.receptive_field import Seen
+from grader.facts import Facts
 from grader.finding import CheckResult, Finding, Span
-from grader.graph import Graph, Program
+from grader.graph import Graph, Mode, Program
 from grader.protocol import EpochRow, TrainingReport
 from grader.training.data import HELD_OUT, DataError, load, moved, normalised, scaled
 from grader.training.interval import accuracy_interval
@@ -216,8 +218,13 @@ def result(outcome: Any = None, *rows: tuple[float, float], errors: int | None =
         report = TrainingReport(
             outcome, "", reason, 99.0, accuracy, errors, 10_000, None, 1, len(curve), 1.0, 1, "cpu", "logits", {}, curve
         )
+    return check(subject(report), Options())
+
+
+def subject(report: TrainingReport | None) -> Subject:
     empty = Program((), None)
-    return check(Subject(Graph("Net", (), empty, empty, span=SPAN), {}, {}, None, (1, 28, 28), 10, report), Options())  # type: ignore[arg-type]
+    facts: dict[Mode, Facts] = {"eval": Facts("eval", 4, (), (), True)}
+    return Subject(Graph("Net", (), empty, empty, span=SPAN), facts, {}, None, (1, 28, 28), 10, report)  # type: ignore[arg-type]
 
 
 def test_without_training_the_check_is_skipped() -> None:
@@ -272,7 +279,7 @@ def test_an_open_claim_is_an_error_with_its_reason() -> None:
             1,
             [(96.0, 96.5)],
             "It is right on only 96.00 % of the images that it learns from: it can't express more.",
-            "Give it room: more channels, pooling later, and a last convolution that sees most of the digit.",
+            "Give it room: more channels, and pooling later.",
         ),
     ],
 )
@@ -282,6 +289,31 @@ def test_a_missed_claim_fails_with_advice(errors: int, rows: list[tuple[float, f
     finding = Finding("accuracy", "error", message, why, fix, SPAN)
     assert result("missed", *rows, errors=errors) == CheckResult(
         "accuracy", "fail", message, (finding,), 100 - errors / 100, 99.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "why", "fix"),
+    [
+        (
+            Seen(subject(None).facts["eval"], (6, 6), 2),
+            " A position of its last map sees 6×6 of the 28×28 pixels.",
+            "4 more 3×3 convolutions",
+        ),
+        (
+            Seen(subject(None).facts["eval"], (19, 40), 4),
+            " A position of its last map sees 19×40 of the 28×28 pixels.",
+            "one more 3×3 convolution",
+        ),
+    ],
+)
+def test_a_model_that_sees_too_little_is_told_so(seen: Seen, why: str, fix: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("grader.checks.accuracy.look", lambda facts, silent: seen)
+    (finding,) = result("missed", (96.0, 96.5)).findings
+    assert finding.why == f"It is right on only 96.00 % of the images that it learns from: it can't express more.{why}"
+    assert finding.fix == (
+        f"Let it see a whole digit, some 20 pixels: {fix} on the last map, each with batch normalisation and"
+        " an activation. A second pooling by 2 before them halves that number."
     )
 
 

@@ -29,7 +29,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from grader.checks._subject import Subject
+from grader.checks._subject import Subject, times
+from grader.checks.receptive_field import look
 from grader.finding import CheckResult, Finding
 from grader.protocol import EpochRow, TrainingReport
 
@@ -37,6 +38,7 @@ ID = "accuracy"
 NOT_TRAINED = "not trained (add --train)"
 FLAT = 20.0  # percent: below this the model does no better than one that names the same digit each time
 GAP = 0.5  # points by which an overfitted model does better on the images that it learned from
+DIGIT = 20  # pixels: the size to which the digits of MNIST were scaled (LeCun and others, 1998)
 HELD_BACK = 2.0  # points by which a model does worse while dropout acts, where it is too strong
 
 
@@ -84,7 +86,7 @@ def check(subject: Subject, options: Options) -> CheckResult:
     message = headline(report)
     if report.outcome == "confirmed":
         return CheckResult(ID, "pass", message, measured=report.accuracy, limit=report.target)
-    why, fix = advice(report)
+    why, fix = advice(subject, report)
     finding = Finding(ID, "error", message, why, fix, subject.graph.span)
     return CheckResult(ID, "fail", message, (finding,), report.accuracy, report.target)
 
@@ -96,7 +98,7 @@ def headline(report: TrainingReport) -> str:
     return f"{report.accuracy or 0.0:.2f} % ({counted}), target is {report.target:.2f} %"
 
 
-def advice(report: TrainingReport) -> tuple[str, str]:
+def advice(subject: Subject, report: TrainingReport) -> tuple[str, str]:
     """Return why a model missed the target, as far as its curve tells, and what to try."""
     if not report.curve:
         why = "No gradient reaches a parameter, so training can't change what the model predicts."
@@ -116,7 +118,28 @@ def advice(report: TrainingReport) -> tuple[str, str]:
         why = f"It is right on {last.train_accuracy:.2f} % of the images it learns from, on {held_out:.2f} % of others."
         return why, "Let it generalise: more dropout, batch normalisation, fewer parameters where the map is large."
     why = f"It is right on only {last.train_accuracy:.2f} % of the images that it learns from: it can't express more."
-    return why, "Give it room: more channels, pooling later, and a last convolution that sees most of the digit."
+    return f"{why}{short_sight(subject)}", room(subject)
+
+
+def short_sight(subject: Subject) -> str:
+    """Return what a position of the last map sees, where that is less than a digit."""
+    seen = look(subject.facts["eval"], frozenset())
+    if not 0 < seen.least < DIGIT:
+        return ""
+    return f" A position of its last map sees {times(seen.sides)} of the {times(subject.input_shape[1:])} pixels."
+
+
+def room(subject: Subject) -> str:
+    """Return how to make a model able to express more, whichever it lacks: sight or width."""
+    seen = look(subject.facts["eval"], frozenset())
+    if not 0 < seen.least < DIGIT:
+        return "Give it room: more channels, and pooling later."
+    count = -(-(DIGIT - seen.least) // (2 * seen.jump))
+    more = f"{count} more 3×3 convolutions" if count > 1 else "one more 3×3 convolution"
+    return (
+        f"Let it see a whole digit, some {DIGIT} pixels: {more} on the last map, each with batch normalisation and"
+        " an activation. A second pooling by 2 before them halves that number."
+    )
 
 
 def best(curve: Sequence[EpochRow]) -> float:

@@ -22,7 +22,8 @@ def checks_command() -> int:
 
 @click.command("explain")
 @click.argument("name", metavar="CHECK")
-def explain_command(name: str) -> int:
+@click.option("--rules", "source", metavar="FILE", help="Rules that may be named. [default: those of the assignment]")
+def explain_command(name: str, source: str | None) -> int:
     """Explain a CHECK, or the checks of a rule: what is looked for, why it matters, with examples."""
     from grader.checks import checks
     from grader.render.page import page
@@ -30,7 +31,7 @@ def explain_command(name: str) -> int:
     from grader.rules.typed import suggestion
 
     table = checks()
-    rules = {rule.id: [use.check for use in rule.checks] for rule in read_rules().rules}
+    rules = {rule.id: [use.check for use in rule.checks] for rule in read_rules(source).rules}
     names = [name] if name in table else rules.get(name)
     if names is None:
         hint = suggestion(name, dict.fromkeys([*table, *rules]))

@@ -12,11 +12,12 @@ from grader.checks import Check
 from grader.render import Options
 from grader.render.excerpt import wrapped
 from grader.render.prose import PROSE, to_text
+from grader.rules.reference import documentation
 
 
 def page(check: Check, options: Options) -> str:
     """Return a check's page under its id: typeset where colours may be used, else as it is written."""
-    text = f"# {check.id}\n\n{check.page}\n"
+    text = documentation(check)
     if not options.colour:
         return text
     from rich.markdown import Markdown

@@ -14,21 +14,17 @@ import msgspec
 from grader.checks import Check, checks
 from grader.rules.document import SIZE_CAP, Mapping, Mark, Node, Problem, RulesError, Scalar, parse
 from grader.rules.form import CheckForm, InputForm, RuleForm, RulesForm
+from grader.rules.ready import DEFAULT, could_be_ready, no_such_file, ready_files, ready_path
 from grader.rules.typed import FAILED, Conversion, shown, suggestion
 from grader.rules.types import CheckUse, Input, Rule, Rules
 
-DEFAULT = "default"
 EXTENDS_CAP = 8  # files in a row that extend each other
 MNIST = ((1, 28, 28), 10)
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-# Installed, the rules lie beside the package's data; in a source tree they stand at its root.
-_SHIPPED = (_PACKAGE / "data", _PACKAGE.parent)
 
 
 def default_path() -> Path:
     """Return the path of the rules that are used when none are named."""
-    return _shipped("rules.yaml")
+    return ready_path(DEFAULT)
 
 
 def read_rules(source: str | os.PathLike[str] | None = None, table: Table[str, Check] | None = None) -> Rules:
@@ -47,19 +43,20 @@ def read_rules(source: str | os.PathLike[str] | None = None, table: Table[str, C
     return replace(rules, source="" if name == DEFAULT else name)
 
 
-def _shipped(name: str) -> Path:
-    paths = [folder / name for folder in _SHIPPED]
-    return next((path for path in paths if _exists(path)), paths[-1])
+def rules_files(source: str | os.PathLike[str] | None = None) -> tuple[Path, ...]:
+    """Return the files that `read_rules` reads for a source: it, what it extends, and so on; also those not there."""
+    name = DEFAULT if source is None else os.fspath(source)
+    path, shown_as = _resolved(name, Path())
+    reading = _Reading(checks(), [])
+    reading.file(path, shown_as, ())
+    return tuple(dict.fromkeys([path, *reading.bases]))
 
 
 def _resolved(name: str, folder: Path, prefix: str = "") -> tuple[Path, str]:
     """Return the file that a name stands for, of a folder or else one that is shipped, and how messages name it."""
     path = folder / name
-    bare = "/" not in name and os.sep not in name and not Path(name).suffix
-    if bare and not _exists(path):
-        known = "rules.yaml" if name == DEFAULT else f"rules/{name}.yaml"
-        if _exists(_shipped(known)):
-            return _shipped(known), known
+    if could_be_ready(name) and name in ready_files() and not _exists(path):
+        return ready_path(name), ready_files()[name]
     return path, os.path.normpath(Path(prefix) / name)
 
 
@@ -83,7 +80,7 @@ def _bytes_of(path: Path, mark: Mark) -> bytes:
         with path.open("rb") as file:
             return file.read(SIZE_CAP + 1)
     except FileNotFoundError:
-        raise RulesError(Problem(mark, "there is no such file")) from None
+        raise RulesError(Problem(mark, no_such_file(mark.file))) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RulesError(Problem(mark, f"cannot be read: {reason}")) from None
@@ -95,6 +92,7 @@ class _Reading:
     def __init__(self, table: Table[str, Check], problems: list[Problem]) -> None:
         self.table = table
         self.problems = problems
+        self.bases: list[Path] = []
         self.conversion = Conversion(problems, {CheckForm: self.check, RuleForm: self.rule})
 
     def file(self, path: Path, name: str, extending: tuple[Path, ...]) -> Rules | None:
@@ -114,8 +112,9 @@ class _Reading:
         if not isinstance(named, Scalar) or not isinstance(named.value, str):
             return None
         base, base_name = _resolved(named.value, path.parent, str(Path(name).parent))
+        self.bases.append(base)
         if not _exists(base):
-            self.conversion.note(named.mark, f"extends {named.value!r}: there is no such file")
+            self.conversion.note(named.mark, f"extends {named.value!r}: {no_such_file(named.value)}")
         elif base.resolve() in extending:
             self.conversion.note(named.mark, f"extends goes in a circle: {named.value!r} leads back to itself")
         elif len(extending) >= EXTENDS_CAP:

@@ -30,8 +30,10 @@ def rules_schema(table: Iterable[Check]) -> dict[str, Any]:
         reference = _with(check.summary, {"$ref": _PLACE.format(name=name)})
         fields = {"properties": {check.id: reference}, "required": [check.id], "additionalProperties": False}
         choices.append({"type": "object", **fields})
-        if not options.get("required"):
+        if _needs_nothing(check):
             choices.append(_with(check.summary, {"const": check.id}))
+        elif not options.get("required"):
+            options["minProperties"] = 1  # any one of them will do
     parts["CheckForm"] = {"anyOf": choices}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -39,6 +41,15 @@ def rules_schema(table: Iterable[Check]) -> dict[str, Any]:
         **form,
         "$defs": parts,
     }
+
+
+def _needs_nothing(check: Check) -> bool:
+    """Tell whether a check can be named alone, without options."""
+    try:
+        check.options()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _hook(cls: type) -> dict[str, Any]:
