@@ -19,7 +19,7 @@ from grader.manifest import Submission
 from grader.protocol import Layer
 from grader.render import Options, render
 from grader.render.edits import edited
-from grader.report import UNUSED, Report, graded_report
+from grader.report import UNUSED, Edit, FindingReport, Place, Report, RuleReport, graded_report
 from grader.report.sources import Sources
 
 SOURCE = b"""\
@@ -95,7 +95,7 @@ error[the-rule]: dropout with p=0 drops nothing
   |
 7 |         return self.drop(self.drop(x))
   |                ^^^^^^^^^^^^^^^^^^^^^^^ drops nothing
- ::: blocks.py:2:12
+ --> blocks.py:2:12
   |
 2 |     return nn.Dropout(0)
   |            ------------- drop is made here
@@ -187,7 +187,18 @@ def test_changes_that_are_exact(source: bytes, text: str, expected: str) -> None
     line = b"y = (" + source + b") + 1"
     edit = Sources({"m.py": line}).edit(Span("m.py", 1, 6, 1, 6 + len(source)), text)
     assert edit is not None
-    assert edited(edit) == (line.decode(), f"y = ({expected}) + 1")
+    finding = FindingReport("dropout", "error", "", edits=(edit,))
+    assert list(edited(finding)) == [(edit, line.decode(), f"y = ({expected}) + 1")]
+
+
+def test_changes_whose_line_a_saved_report_lacks_are_left_out() -> None:
+    bare = Edit(Place("m.py", 1, 1, 1, 2), "x")
+    columnless = Edit(Place("m.py", 1, source=("y",)), "x")
+    finding = FindingReport("dropout", "error", "message", edits=(bare, columnless))
+    assert list(edited(finding)) == []
+    row = RuleReport("a", "dropout", ("dropout",), "all", "fail", "error", "message", (finding,))
+    report = msgspec.structs.replace(report_of(FINDING, {"model.py": SOURCE}), rules=(row,))
+    assert render(report, "text", Options(80)).splitlines()[2:4] == ["error[a]: message", ""]
 
 
 DROPPED = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -19,11 +21,21 @@ def deliver(report: Report, form: str, output: str | None) -> None:
     """Write a report to its file, or to stdout."""
     from grader.render import Options, render
 
+    here = output is None and form != "text"
+    options = replace(options_for(sys.stdout) if here else Options(PIPE_WIDTH), stamp=_stamp(form))
     if output is None:
-        plain = form == "text"
-        write(render(report, form, Options(PIPE_WIDTH) if plain else options_for(sys.stdout)))
+        write(render(report, form, options))
     else:
-        write_file(output, render(report, form, Options(PIPE_WIDTH)))
+        write_file(output, render(report, form, options))
+
+
+def _stamp(form: str) -> dict[str, str]:
+    """Return what the environment says of the submission, for the form that tells it."""
+    if form != "classroom50":
+        return {}
+    from grader.render.classroom50 import stamp
+
+    return stamp(os.environ, datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def options_for(stream: TextIO) -> Options:
@@ -51,19 +63,20 @@ def refuse_unwritable(output: str | None) -> None:
         raise click.UsageError(f"{output}: the folder {folder} cannot be written to")
 
 
-def write_file(output: str, text: str) -> None:
+def write_file(output: str, content: str | bytes) -> None:
     """Write a whole file or none: it takes its name when it is complete."""
     import tempfile
     from pathlib import Path
 
     path = Path(output)
+    data = content.encode() if isinstance(content, str) else content
     if path.exists() and not path.is_file():  # a device such as /dev/stdout takes no other file's place
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
         return
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
@@ -77,11 +90,13 @@ def _umask() -> int:
     return mask
 
 
-def write(text: str) -> None:
-    """Write to stdout; a reader that has gone away is no fault."""
+def write(text: str) -> bool:
+    """Write to stdout; a reader that has gone away is no fault. Return whether it is still there."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
+        return True
     except BrokenPipeError:
         # Python flushes stdout once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False

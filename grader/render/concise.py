@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grader.render import Options
-from grader.render.escape import visible
+from grader.render.escape import uncommanded, visible
 from grader.render.places import by_place, position
 from grader.report import Place, Report
 
 
 def render(report: Report, options: Options) -> str:
     """Return the findings line by line; nothing at all where there are none and the sandbox was sealed."""
-    return "".join(f"{line}\n" for line in lines(report))
+    return uncommanded("".join(f"{line}\n" for line in lines(report)))
 
 
 def lines(report: Report) -> Iterator[str]:

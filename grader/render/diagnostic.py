@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -44,13 +43,13 @@ def diagnostic(report: Report, rule: RuleReport, finding: FindingReport, options
 
 
 def source(report: Report, marks: Sequence[Mark], options: Options) -> Iterator[Text]:
-    """Show places with their source: the first one names the file, and those of other files follow with theirs."""
+    """Show places with their source, file by file; the first place names each."""
     digits = digits_of([mark.place for mark in marks])
     files: dict[tuple[str, int | None], list[Mark]] = {}
     for mark in marks:
         files.setdefault((mark.place.file, mark.place.cell), []).append(mark)
-    for arrow, group in zip(chain(["-->"], repeat(":::")), files.values(), strict=False):
-        yield Text.assemble((f"{' ' * digits}{arrow} ", GUTTER), position(report, group[0].place))
+    for group in files.values():
+        yield Text.assemble((f"{' ' * digits}--> ", GUTTER), position(report, group[0].place))
         yield from excerpt(group, digits, options.width)
     if len(files) > 1 or any(mark.place.source for mark in marks):
         yield Text(" " * digits + " |", style=GUTTER)
@@ -60,9 +59,9 @@ def _edits(finding: FindingReport, options: Options) -> Iterator[Text]:
     """Show the lines of the source that a fix changes, before and after."""
     digits = digits_of([edit.span for edit in finding.edits])
     room = max(LEAST, options.width - digits - 3)
-    for edit in finding.edits:
+    for edit, *lines in edited(finding):
         number = f"{line_number(edit.span):>{digits}} "
-        for sign, style, line in zip("-+", ("red", "green"), edited(edit), strict=True):
+        for sign, style, line in zip("-+", ("red", "green"), lines, strict=True):
             cells = expanded(line)
             start = sum(map(cell_len, cells[: edit.span.column - 1]))
             shown, _, _ = window("".join(cells), start, start + 1, room)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from grader.report import Edit
+from collections.abc import Iterator
+
+from grader.report import Edit, FindingReport
 
 
-def edited(edit: Edit) -> tuple[str, str]:
-    """Return the line that an edit is about, before and after it; what is edited lies within one line."""
-    (line,) = edit.span.source
-    return line, line[: edit.span.column - 1] + edit.text + line[edit.span.end_column - 1 :]
+def edited(finding: FindingReport) -> Iterator[tuple[Edit, str, str]]:
+    """Yield the edits of a finding, each with its line before and after; those without their one line are left out."""
+    for edit in finding.edits:
+        if len(edit.span.source) == 1 and edit.span.column >= 1:
+            line = edit.span.source[0]
+            yield edit, line, line[: edit.span.column - 1] + edit.text + line[edit.span.end_column - 1 :]

@@ -1,10 +1,19 @@
-"""Text of a submission made harmless for a terminal: what cannot be seen is spelled out."""
+"""Text of a submission made harmless for its reader: what cannot be seen is spelled out, what commands is broken."""
 
 from __future__ import annotations
+
+import json
+import re
+from typing import Any
 
 from rich.cells import cell_len
 
 TAB = 4  # columns
+
+# What GitHub's runner takes for a command in whatever a step prints: `::` first in a line, `##[` anywhere
+# (actions/runner, src/Runner.Common/ActionCommand.cs).
+_COMMAND = re.compile(r"^(\s*)(?=::)", re.MULTILINE)
+OLD_COMMAND = "##["
 
 
 def visible(text: str) -> str:
@@ -28,3 +37,29 @@ def expanded(line: str) -> list[str]:
         column += cell_len(shown)
         found.append(shown)
     return found
+
+
+def uncommanded(text: str) -> str:
+    """Return lines of text of which none is a workflow command where a step prints them: `\\::error`, `#\\#[error]`."""
+    return _COMMAND.sub(r"\1\\", text).replace(OLD_COMMAND, "#\\#[")
+
+
+def shortened(text: str, length: int) -> str:
+    """Return text of at most `length` code points, with an ellipsis where it was cut."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def json_text(value: Any, indent: int | None = 2) -> str:
+    """Return plain data as JSON that is inert where it is printed."""
+    return inert_json(json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False))
+
+
+def inert_json(text: str) -> str:
+    """Return JSON with what it may hold as it is, but a terminal or a workflow's log would act on, as escapes."""
+    return "\n".join(map(_json_line, text.split("\n"))).replace(OLD_COMMAND, "##\\u005b")
+
+
+def _json_line(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)

@@ -70,7 +70,9 @@ class _Drawing:
 
     def row(self, content: Text, number: str = "") -> Text:
         content.rstrip()
-        return self.bare(number) + Text(" ") + content if content.plain else self.bare(number)
+        if not content.plain:
+            return self.bare(number)
+        return Text.assemble((f"{number:>{self.digits}} |", GUTTER), " ", content)
 
     def one_line(self, place: Place, label: str, mark: str, *, again: bool) -> Iterator[Text]:
         """Draw a line with what is underlined; `again` leaves out the line itself where it is there already."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.render import Options
-from grader.render.escape import visible
+from grader.render.escape import uncommanded, visible
 from grader.render.excerpt import wrapped
 
 PROSE = 100  # columns of running text, however wide the terminal
@@ -34,7 +34,7 @@ def to_text(lines: Iterator[Text], options: Options) -> str:
     for line in lines:
         line.rstrip()
         console.print(line, soft_wrap=True)
-    return buffer.getvalue()
+    return uncommanded(buffer.getvalue())
 
 
 def headline(word: str, code: str, message: str, style: str, options: Options) -> Iterator[Text]:
