@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest_plugins = ["pytester"]  # runs of pytest within tests, for those of the plugin
+
 os.environ.pop("CI", None)  # tests ask for what a user's terminal would give, wherever they run
 
 

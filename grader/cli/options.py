@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -51,8 +50,9 @@ def together(*options: Decorator) -> Decorator:
 
 
 def _default_sandbox() -> str:
-    """At the keyboard a file is one's own; where nobody looks, it is anybody's."""
-    return "strict" if os.environ.get("CI", "").lower() not in ("", "0", "false", "no") else "auto"
+    from grader.settings import default_sandbox  # not for --help
+
+    return default_sandbox()
 
 
 OUTPUT = click.option("--output", metavar="FILE", help="Write to a file instead of the terminal.")
@@ -60,7 +60,15 @@ FORMAT = click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="terminal", show_default=True, help="Of the report."
 )
 
-SUBMISSION = together(
+SANDBOX = click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "strict", "off"]),
+    default=_default_sandbox,
+    help="Take the best that this machine has, refuse to run below a sealed one, or use none."
+    " [default: auto; strict where CI is set]",
+)
+
+SOURCE = together(
     click.argument("path", metavar="PATH"),
     click.option("--rules", metavar="FILE", help="Rules to grade by. [default: those of the assignment]"),
     click.option("--file", metavar="NAME", help="The file of a folder that holds the model."),
@@ -74,15 +82,9 @@ SUBMISSION = together(
         show_default=True,
         help="Seconds that the submission's code may take.",
     ),
-    click.option(
-        "--sandbox",
-        type=click.Choice(["auto", "strict", "off"]),
-        default=_default_sandbox,
-        help="Take the best that this machine has, refuse to run below a sealed one, or use none."
-        " [default: auto; strict where CI is set]",
-    ),
-    OUTPUT,
+    SANDBOX,
 )
+SUBMISSION = together(SOURCE, OUTPUT)
 
 TRAINING = together(
     click.option("--train/--no-train", default=False, help="Train the model and measure its accuracy. [default: no]"),
