@@ -1,48 +1,54 @@
-"""What the README shows is what the program prints."""
+"""What the README and the tutorial show is what the program prints."""
 
 from __future__ import annotations
 
-import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHOWN = re.compile(r"<!-- output of `(.*?)` -->\n\n```\n(.*?)```\n", re.DOTALL)
+OUTPUTS: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "outputs.py"))
 
 
-def shown() -> list[tuple[str, str]]:
-    return SHOWN.findall((ROOT / "README.md").read_text("utf-8"))
+@pytest.mark.parametrize("path", OUTPUTS["PAGES"], ids=lambda path: path.name)
+def test_output_is_real(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert OUTPUTS["fresh"](text) == text
 
 
-@pytest.mark.parametrize(("command", "output"), shown(), ids=[command for command, _ in shown()])
-def test_output_is_real(command: str, output: str) -> None:
-    program, *arguments = command.split()
-    assert program == "s5-grade"
-    done = subprocess.run(
-        [sys.executable, "-m", "grader.cli", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (without_sandbox(done.stdout), done.stderr) == (without_sandbox(output), "")
+def test_what_is_run_again() -> None:
+    """A comment that is not recognised would leave its block unchecked."""
+    found = {
+        path.name: [block[:2] for block in OUTPUTS["BLOCK"].findall(path.read_text("utf-8"))]
+        for path in OUTPUTS["PAGES"]
+    }
+    assert found == {
+        "README.md": [
+            ("output of", "s5-grade examples/first_try.py"),
+            ("output of", "s5-grade layers reference_model/model.py"),
+        ],
+        "tutorial.md": [
+            ("file", "model.py"),
+            ("output of", "s5-grade model.py"),
+            *[("edit", "model.py")] * 3,
+            ("output of", "s5-grade model.py"),
+            *[("edit", "model.py")] * 2,
+            ("output of", "s5-grade model.py --format concise"),
+        ],
+    }
 
 
-def without_sandbox(text: str) -> str:
-    """What the sandbox could be made of is a matter of the machine."""
-    return re.sub(r"^sandbox: .*\n(  (why|fix): .*\n( {7}.*\n)*)*", "sandbox\n", text, flags=re.MULTILINE)
-
-
-def test_readme_shows_a_failing_model_and_the_layer_table() -> None:
-    assert [command for command, _ in shown()] == [
-        "s5-grade examples/first_try.py",
-        "s5-grade layers reference_model/model.py",
-    ]
+def test_an_edit_is_of_lines_that_stand_there_once() -> None:
+    edited = OUTPUTS["edited"]
+    assert edited("a\nb\nc\n", " a\n-b\n+d\n+e\n") == "a\nd\ne\nc\n"
+    for text in ("a\n", "b\nb\n"):
+        with pytest.raises(ValueError, match=r"these lines stand \d times in the text:\nb\n"):
+            edited(text, "-b\n+c\n")
 
 
 def test_readme_names_every_option() -> None:
