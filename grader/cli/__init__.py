@@ -17,7 +17,11 @@ COMMANDS = {
     "layers": "grade:layers_command",
     "checks": "checks:checks_command",
     "explain": "checks:explain_command",
+    "init": "init:init_command",
     "render": "render:render_command",
+    "bundle": "bundle:bundle_command",
+    "replay": "bundle:replay_command",
+    "export": "export:export_command",
 }
 
 

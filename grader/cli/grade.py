@@ -19,7 +19,11 @@ Other commands:
   s5-grade layers PATH      every layer with its output shape and parameters
   s5-grade checks           all checks
   s5-grade explain CHECK    what a check, or a rule, looks for
+  s5-grade init             a rules file to begin with
   s5-grade render REPORT    another form of a report that was saved as JSON
+  s5-grade export PATH      the graph that is graded, as PyTorch source
+  s5-grade bundle PATH      one file that repeats the verdict elsewhere
+  s5-grade replay BUNDLE    repeat it, and compare
 
 A file that is called like a command is named ./layers.
 
@@ -44,10 +48,15 @@ def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
 @TRAINING
 @FORMAT
 @click.option("--also", multiple=True, type=Target(), help="Write a further form of the report to a file; repeatable.")
+@click.option("--watch", is_flag=True, help="Grade again after each save, and show what changed; Ctrl-C ends it.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-def grade_command(form: str, output: str | None, also: tuple[tuple[str, str], ...], **options: Any) -> int:
+def grade_command(form: str, output: str | None, also: tuple[tuple[str, str], ...], watch: bool, **options: Any) -> int:
     """Grade a PyTorch model: PATH is a Python file, a notebook or a folder."""
     targets = [(form, output), *also]
+    if watch:
+        from grader.cli.watching import watching
+
+        return watching(targets, **options)
     report = _graded([file for _, file in targets], **options)
     for form_of, file in targets:
         deliver(report, form_of, file)

@@ -47,7 +47,7 @@ def capture(
             return unsealed
         traced = Conversation(first, _traced(job))
         untraced = Conversation(second, _untraced(job, probe_batches, normalise))
-        for _ in converse([traced, untraced], timeout):
+        for _ in converse([traced, untraced], timeout, template.heed):
             if traced.outcome is not None and not isinstance(traced.outcome, Replied):
                 return traced.outcome
     graph, probed = traced.outcome, untraced.outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, Union
 
@@ -131,8 +131,13 @@ class _Incoming:
         return True
 
 
-def converse(conversations: Sequence[Conversation[Any]], seconds: float) -> Iterator[Conversation[Any]]:
-    """Carry on several conversations at once; yield each as it ends, at the deadline all that are left."""
+def converse(
+    conversations: Sequence[Conversation[Any]], seconds: float, heed: Callable[[], None] = lambda: None
+) -> Iterator[Conversation[Any]]:
+    """Carry on several conversations at once; yield each as it ends, at the deadline all that are left.
+
+    `heed` is called at every turn, several times a second; what it raises ends the conversations.
+    """
     deadline = time.monotonic() + seconds
     going = list(conversations)
     with selectors.DefaultSelector() as selector:
@@ -143,6 +148,7 @@ def converse(conversations: Sequence[Conversation[Any]], seconds: float) -> Iter
         while going:
             for key, mask in selector.select(min(max(0.0, deadline - time.monotonic()), WATCH_SECONDS)):
                 _serve(selector, key, mask)
+            heed()
             for conversation in going:
                 if conversation.outcome is None:
                     conversation.outcome = _stopped(conversation.child, deadline, seconds)

@@ -37,7 +37,7 @@ def execute(
         if (unsealed := template.refusal(child)) is not None:
             return unsealed
         conversation = Conversation(child, _executed(job, on_progress))
-        for _ in converse([conversation], timeout):
+        for _ in converse([conversation], timeout, template.heed):
             pass
     assert conversation.outcome is not None  # what `converse` yields has ended
     return conversation.outcome

@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ from grader.sandbox.standing import Standing, judge, kernel_view, weaker
 from grader.sandbox.tail import Tail
 
 ROLES = {"worker": "grader.worker.entry", "executor": "grader.executor"}
-PRELOAD = ("torch",)
+PRELOAD = ("torch", "numpy.random", "numpy.ctypeslib")  # every worker needs them
 LAYERS: tuple[LayerName, ...] = ("limits", "privileges", "landlock", "seccomp", "bubblewrap")
 
 CANARY_PREFIX = "s5-grade-"
@@ -40,11 +40,14 @@ class Template:
     """A process that has imported torch and every role, ready to become any number of children.
 
     Use it as a context manager, or call `close`: no process outlives it. Where there is no safe fork every child is a
-    fresh process instead. `standing` is that of the least confined child so far, None before the first.
+    fresh process instead. `standing` is that of the least confined child so far, None before the first. `heed` is
+    called several times a second while children are at work; what it raises ends these, and comes out of the call that
+    they worked for.
     """
 
     def __init__(self, launcher: Launcher, canary: Canary, sandbox: Sandbox, fallback: Launcher | None = None) -> None:
         self.standing: Standing | None = None
+        self.heed: Callable[[], None] = lambda: None
         self._launcher = launcher
         self._canary = canary
         self._sandbox = sandbox
