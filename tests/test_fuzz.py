@@ -121,7 +121,13 @@ def test_tensors_are_decoded_or_refused(profile: settings) -> None:
     assert_reached(counted, tensors=0.3, decoded=0.2)
 
 
-OPTIONS: dict[str, Any] = {"parameters": {"below": 500}}
+OPTIONS: dict[str, Any] = {
+    "kernel-size": {"allowed": [1]},
+    "layer-count": {"kind": "conv", "at_most": 1},
+    "macs": {"below": 500},
+    "parameters": {"below": 500},
+    "receptive-field": {"above": 4},
+}
 REQUESTS = tuple(CheckRequest(name, OPTIONS.get(name, {})) for name in checks())
 
 

@@ -52,6 +52,7 @@ def here(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a model and a course's rules."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # the inner run is none of the outer one's
     pytester.path.joinpath("model.py").write_bytes(SOURCE)
     pytester.path.joinpath("course.yaml").write_text(RULES)
     answer()
