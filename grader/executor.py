@@ -27,7 +27,7 @@ from grader.training import train
 ops.table()  # both are read once, by the process that all executors are forked from
 checks()
 
-JOB_CAP = 256 * 1024 * 1024
+JOB_CAP = 352 * 1024 * 1024  # a capture, the outputs of an untraced worker, the files of a data set
 RELATIVE, ABSOLUTE = 1e-4, 1e-5  # one thread is bit-equal here; another build of torch may round otherwise
 MODES: tuple[Mode, ...] = ("eval", "train")
 BY_EFFECT = frozenset(

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from grader.checks.accuracy import Options
+from grader.datasets import handed
 from grader.manifest import Submission, SubmissionError, read_submission, shown_path
 from grader.obstacles import not_captured, not_executed, unread
 from grader.protocol import CaptureJob, Device, Exported, GradeJob, Progress, TrainRequest
@@ -27,7 +29,7 @@ from grader.report import (
 )
 from grader.rules import Input, Rules, read_rules
 from grader.sandbox import Captured, Executed, Sandbox, Template, capture, execute
-from grader.settings import SEED, TIMEOUT, Settings, reproduction, usable_cores
+from grader.settings import SEED, THREADS, TIMEOUT, Settings, reproduction
 
 PROBE_BATCHES = (4, 36)  # the larger one is none that a model would be written for
 CHECK_SECONDS = 120.0  # for the replay and the checks; usually less than one
@@ -45,7 +47,7 @@ def grade(
     seed: int = SEED,
     budget: float | None = None,
     device: Device = "cpu",
-    threads: int | None = None,
+    threads: int = THREADS,
     timeout: float = TIMEOUT,
     sandbox: Sandbox = "auto",
     on_progress: Callable[[Progress], None] | None = None,
@@ -120,7 +122,7 @@ def examine_submission(
         )
 
     job = _capture_job(submission, images, settings)
-    captured = capture(template, job, PROBE_BATCHES, settings.timeout, (images.mean, images.std))
+    captured = capture(template, job, PROBE_BATCHES, settings.timeout, images.probe)
     if not isinstance(captured, Captured):
         return stopped(not_captured(captured))
     executed = execute(
@@ -166,13 +168,26 @@ def _training(course: Rules, settings: Settings) -> TrainRequest | None:
     uses = [use for rule in course.rules for use in rule.checks if use.check == ACCURACY]
     if not settings.train or not uses:
         return None
-    options = uses[0].options
-    threads = settings.threads or usable_cores()
-    return TrainRequest(options["target"], options["recipe"], settings.seed, settings.budget, threads, settings.device)
+    options = msgspec.convert(uses[0].options, Options)
+    return TrainRequest(
+        options.target,
+        msgspec.to_builtins(options.recipe),
+        settings.seed,
+        settings.budget,
+        settings.threads,
+        settings.device,
+        options.claim,
+        options.planned,
+        options.sustained or 0,
+        options.best,
+    )
 
 
 def _grade_job(captured: Captured, course: Rules, training: TrainRequest | None, settings: Settings) -> bytes:
     images = course.input
+    if training is not None:
+        data = handed(images.source, images.shape, images.classes)
+        training = msgspec.structs.replace(training, data=data)
     job = GradeJob(
         captured.graph,
         captured.untraced,

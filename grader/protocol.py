@@ -110,8 +110,58 @@ class CheckRequest(msgspec.Struct, frozen=True):
     options: dict[str, Any] = {}
 
 
+ClaimKind = Literal["model", "mean", "population"]
+
+
+class DataFile(msgspec.Struct, frozen=True):
+    """One file of a data set: its part in it ('train_images', 'archive' …), its name in messages, its bytes."""
+
+    role: str
+    name: str
+    data: memoryview
+
+
+class DataFiles(msgspec.Struct, frozen=True):
+    """A data set for those who may not read files; `problem` says why its files could not be handed over.
+
+    `shape` (C, H, W) and `classes` are what the rules say of it, `test` is how many test images it has, 0 where that is
+    not known. `sha256` is the digest that its contents must have, '' for any.
+    """
+
+    title: str
+    form: Literal["npz", "idx", "cifar-binary"]
+    files: tuple[DataFile, ...]
+    shape: tuple[int, int, int]
+    classes: int
+    test: int = 0
+    sha256: str = ""
+    problem: str = ""
+
+
+class DataReport(msgspec.Struct, frozen=True):
+    """The images that were used: their name, the digest of all of them with their labels, and how many there were.
+
+    `mean` and `std` are those by which each channel was shifted and scaled; `computed` says that they were taken from
+    the training images.
+    """
+
+    name: str
+    sha256: str
+    training: int
+    held_out: int
+    test: int
+    shape: tuple[int, int, int]
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    computed: bool = False
+
+
 class TrainRequest(msgspec.Struct, frozen=True):
-    """The training that an accuracy rule asks for; the fields are those of `rules.yaml`'s recipe."""
+    """The training that an accuracy rule asks for: `target`, `recipe`, and from `claim` on, as `rules.yaml` has them.
+
+    `seeds` is how many there are, from `seed` on. `data` are the images, None for those that come with the package.
+    """
 
     target: float
     recipe: dict[str, Any]
@@ -119,11 +169,17 @@ class TrainRequest(msgspec.Struct, frozen=True):
     budget: float | None
     threads: int
     device: Device = "cpu"
+    claim: ClaimKind = "model"
+    seeds: int = 1
+    sustained: int = 0
+    best: bool = False
+    data: DataFiles | None = None
 
 
 class GradeJob(msgspec.Struct, frozen=True):
     """What the executor needs: the captured bytes, the untraced outputs, and what to check on them.
 
+    `normalise` is the mean and the deviation of the images for each channel, none where the training images tell them.
     `export` asks for the graph itself and its weights beside the results.
     """
 
@@ -156,13 +212,14 @@ class Layer(msgspec.Struct, frozen=True):
     inputs: tuple[int, ...] = ()
 
 
-StageName = Literal["short", "long"]
+StageName = Literal["short", "medium", "long"]
 
 
 class EpochRow(msgspec.Struct, frozen=True):
     """One point of the training curve; accuracies in percent, `held_out` on images never trained on.
 
     `loss` is None where it was not finite. `seconds` count from the start of training, `epoch` from 1 in each stage.
+    `test_errors` is None where the test images were not looked at after this epoch, `seed` where there is but one.
     """
 
     epoch: int
@@ -171,6 +228,24 @@ class EpochRow(msgspec.Struct, frozen=True):
     held_out_accuracy: float | None
     seconds: float
     stage: StageName = "short"
+    test_errors: int | None = None
+    seed: int | None = None
+
+
+class SeedReport(msgspec.Struct, frozen=True):
+    """What training with one seed came to: the errors that count, and the stage that made them.
+
+    `errors` and `accuracy` are None where the test images were never looked at; `reason` says what kept the training
+    from its end.
+    """
+
+    seed: int
+    errors: int | None
+    accuracy: float | None
+    epochs: int
+    seconds: float
+    stage: StageName | None = None
+    reason: str = ""
 
 
 class TrainingReport(msgspec.Struct, frozen=True):
@@ -178,6 +253,12 @@ class TrainingReport(msgspec.Struct, frozen=True):
 
     `claim` is the exact statement, `reason` why it stays open (budget, custom gradient, numbers not finite). `errors`
     of `images` test images; `interval` is the exact 95 % binomial interval of the accuracy in percent.
+
+    `claim_kind` is what sort of statement it is. Of a claim about a mean, `accuracy` is that mean, and `errors` are
+    told seed by seed. `allowed` is how many errors a single model may make, `bound` the one-sided 95 % lower bound in
+    percent that is compared with the target, where the claim has one. Where errors are counted after several epochs
+    (`sustained`, `best`), those that decide are told, and no interval. `seeds` holds every seed that began, of
+    `planned` ones. `environment` is what decides about the last digit beside seed, threads and device.
     """
 
     outcome: Literal["confirmed", "missed", "open"]
@@ -197,10 +278,22 @@ class TrainingReport(msgspec.Struct, frozen=True):
     recipe: dict[str, Any]
     curve: tuple[EpochRow, ...] = ()
     notes: tuple[str, ...] = ()
+    claim_kind: ClaimKind = "model"
+    sustained: int = 0
+    best: bool = False
+    allowed: int | None = None
+    bound: float | None = None
+    seeds: tuple[SeedReport, ...] = ()
+    planned: int = 1
+    environment: dict[str, str] = {}
+    data: DataReport | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """Where training stands: sent a few times a second. `step` counts through all epochs of the stage."""
+    """Where training stands: sent a few times a second. `step` counts through all epochs of the stage.
+
+    `run` counts the seeds from 1, of `runs`.
+    """
 
     epoch: int
     epochs: int
@@ -209,6 +302,8 @@ class Progress(msgspec.Struct, frozen=True):
     seconds: float
     loss: float
     stage: StageName = "short"
+    run: int = 1
+    runs: int = 1
 
 
 class Exported(msgspec.Struct, frozen=True):

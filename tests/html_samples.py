@@ -37,7 +37,7 @@ HOSTILE = (
 )
 
 # Words of which the page makes a choice; any other would be no report.
-CHOICES = {"verdict", "status", "level", "needs", "outcome", "stage", "output", "schema", "kind"}
+CHOICES = {"verdict", "status", "level", "needs", "outcome", "stage", "output", "schema", "kind", "claim_kind"}
 
 
 AGAIN = Reproduction("s5-grade model.py --train", {"s5-grade": "1.0", "torch": "2.4"}, "ab" * 32)

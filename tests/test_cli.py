@@ -177,7 +177,7 @@ def test_options_reach_the_grader(here: Path, monkeypatch: Any, capsys: Any) -> 
                 **default,
                 "budget": None,
                 "device": "cpu",
-                "threads": None,
+                "threads": 1,
                 "timeout": 60.0,
                 "sandbox": "auto",
             },

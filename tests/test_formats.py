@@ -246,6 +246,7 @@ COUNTS = {  # errors, failures, skipped
     "failing": (0, 1, 1),
     "undecided": (1, 0, 1),
     "trained": (0, 0, 0),
+    "averaged": (1, 0, 0),
     "ungraded": (4, 0, 0),
 }
 

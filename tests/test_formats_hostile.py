@@ -55,7 +55,7 @@ OURS = frozenset(
     (
         "schema", "verdict", "title", "rules_file", "id", "check", "checks", "needs", "status", "level", "set", "code",
         "option", "op", "kind", "outcome", "claim", "target", "output", "device", "recipe", "stage", "sandbox",
-        "versions", "rules_sha256", "sha256", "text",
+        "versions", "rules_sha256", "sha256", "text", "claim_kind", "environment",
     )
 )  # fmt: skip
 # Of a module's path and a line of source the report has no line breaks; a file is one that a computer can have.

@@ -292,11 +292,3 @@ def test_every_outcome_of_an_execution(
     report = module.grade("model.py")
     assert (report.error.code, report.error.message, report.error.fix, report.error.error) == expected
     assert (report.verdict, report.score, report.max_score) == ("error", 0, 0)
-
-
-def test_threads_follow_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {}
-    for cores in (1, 4, 64):
-        monkeypatch.setattr(module.os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
-        found[cores] = module.usable_cores()
-    assert found == {1: 1, 4: 4, 64: 8}

@@ -20,7 +20,7 @@ from html_samples import HOSTILE, endless, full, hostile, reads, ungraded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader.protocol import EpochRow, Layer, TrainingReport
+from grader.protocol import EpochRow, Layer, SeedReport, TrainingReport
 from grader.render import Options, render
 from grader.render.budget import budget
 from grader.render.escape import expanded, visible
@@ -496,8 +496,7 @@ def test_curves_are_drawn_to_scale() -> None:
     assert accuracy.series[0].stretches == ("52.0,186.0 146.7,105.0 241.3,24.0",)
     assert accuracy.target is not None
     assert (accuracy.target.at, accuracy.target.text) == (32.1, "target 99 %")
-    assert accuracy.result is not None
-    assert (accuracy.result.x, accuracy.result.y) == (336, 44.2)
+    assert [(result.x, result.y) for result in accuracy.results] == [(336, 44.2)]
     assert [(tick.at, tick.text) for tick in loss.y_ticks] == [
         (186.0, "0.0"),
         (145.5, "0.2"),
@@ -505,7 +504,7 @@ def test_curves_are_drawn_to_scale() -> None:
         (64.5, "0.6"),
         (24.0, "0.8"),
     ]
-    assert (loss.target, loss.result) == (None, None)
+    assert (loss.target, loss.results) == (None, ())
 
 
 def test_curve_is_broken_where_a_number_is_missing() -> None:
@@ -514,6 +513,26 @@ def test_curve_is_broken_where_a_number_is_missing() -> None:
     assert [series.name for series in accuracy.series] == ["training images"]
     assert [len(stretch.split()) for stretch in loss.series[0].stretches] == [2, 2]
     assert len(loss.series[0].dots) == 4
+
+
+def test_each_seed_has_its_own_line_and_its_own_result() -> None:
+    report = training_report(
+        (1, 0.8, 80.0, 90.0, 1.0, "short", None, 1),
+        (2, 0.4, 90.0, 95.0, 2.0, "short", 50, 1),
+        (1, 0.8, 80.0, 90.0, 3.0, "short", None, 2),
+    )
+    seeds = (SeedReport(1, 50, 99.5, 2, 2.0), SeedReport(2, None, None, 1, 1.0, reason="no time"))
+    found = msgspec.structs.replace(report, planned=3, seeds=seeds, accuracy=99.5, errors=None, interval=None)
+    accuracy, loss = curves(found)
+    assert [stretch.count(",") for stretch in accuracy.series[0].stretches] == [2]
+    assert len(accuracy.series[0].dots) == len(loss.series[0].dots) == 3
+    assert [(result.low, result.high) for result in accuracy.results] == [(None, None)]
+    assert [tick.text for tick in accuracy.x_ticks] == ["1", "2"]
+
+
+def test_a_loss_that_was_not_finite_is_told() -> None:
+    _, loss = curves(training_report((1, None, 80.0, 90.0, 1.0), (2, 0.25, 90.0, 95.0, 2.0)))
+    assert loss.summary == "not finite in the first epoch, 0.250 in the last"
 
 
 def test_stages_are_named_where_there_are_several() -> None:

@@ -55,6 +55,18 @@ CASES = (
         {"gap-or-fc": "max pooling over the 7×7 map is not its mean"},
         points=60,
     ),
+    Case("fashion-mnist", REFERENCE, "param-count batch-norm dropout gap-no-linear"),
+    Case(
+        "fashion-mnist",
+        FIRST_TRY,
+        "batch-norm",
+        {
+            "param-count": "33,882 parameters, limit is 20,000",
+            "dropout": "dropout with p=0 drops nothing",
+            "gap-no-linear": "no global average pooling: flatten keeps all 14×14 positions apart",
+        },
+        points=20,
+    ),
     Case("mnist-99.4", REFERENCE, "param-count batch-norm dropout gap-no-linear wasted-bias"),
     Case(
         "mnist-99.4",
@@ -158,6 +170,7 @@ def test_every_ready_file_says_what_it_is_for() -> None:
     assert titles == {
         "default": "Session 5",
         "cifar10": "CIFAR-10 architecture",
+        "fashion-mnist": "Fashion-MNIST",
         "gap-or-fc": "Session 5, pooling or a linear layer",
         "mnist-10k": "MNIST, 99.4 % with fewer than 10,000 parameters in 15 epochs",
         "mnist-8k": "MNIST, 99.4 % with fewer than 8,000 parameters in 15 epochs",
@@ -173,6 +186,7 @@ def test_no_training_takes_more_epochs_than_its_rules_say() -> None:
             recipes[name] = (use.options["target"], recipe["epochs"], recipe["long"]["epochs"])
     assert recipes == {
         "default": (99.0, 3, 15),
+        "fashion-mnist": (89.0, 6, 15),
         "gap-or-fc": (99.0, 3, 15),
         "mnist-99.4": (99.4, 15, 19),
         "mnist-10k": (99.4, 15, 15),
@@ -206,7 +220,7 @@ def test_a_starter_teaches_every_key_and_lists_every_check() -> None:
 
 
 def test_a_starter_keeps_an_option_that_is_switched_off() -> None:
-    use = CheckUse("accuracy", {**read_rules().rules[-1].checks[0].options, "recipe": {"long": None}}, Mark("r"))
+    use = CheckUse("accuracy", {"target": 99.0, "seeds": None, "recipe": {"long": None}}, Mark("r"))
     assert list(_use(use)) == ["      - accuracy: {target: 99.0, recipe: {long: null}}"]
 
 

@@ -131,8 +131,9 @@ Checked model.py (class Net) against rules.yaml
 ok[dropout]: 8 live dropouts
 ok[accuracy]: 99.21 %, target is 99.00 %
 note: not imported, replaced by inert stand-ins: cv2, tqdm
-note: trained for 3 epochs in 42 s with seed 1 on 2 threads (cpu); 95 % interval of the accuracy:
-99.02 to 99.37 %
+note: confirmed: this trained model makes at most 100 errors on the 10,000 test images
+note: trained for 3 epochs in 42 s with seed 1 on 2 threads (cpu), loss: cross-entropy of the
+logits; 95 % interval of the accuracy: 99.02 to 99.37 %
 note: a note of training
 
 2 passed. 40 of 40 points.

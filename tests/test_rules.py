@@ -17,7 +17,7 @@ from grader.rules import CheckUse, Input, Mark, Rule, Rules, RulesError, default
 from grader.rules.document import DEPTH_CAP, SIZE_CAP, plain_value
 
 ROOT = Path(__file__).resolve().parents[1]
-READY = "default, cifar10, gap-or-fc, mnist-10k, mnist-8k, mnist-99.4"
+READY = "default, cifar10, fashion-mnist, gap-or-fc, mnist-10k, mnist-8k, mnist-99.4"
 NOT_THERE = f"there is no such file, and no ready rules of that name: known: {READY}"
 
 
@@ -311,7 +311,12 @@ FAULTY = {
     ),
     "accuracy on other images": (
         "input: {shape: [1, 32, 32]}\nrules: [{id: a, checks: [accuracy]}]",
-        ["2:26: accuracy is measured on MNIST: it needs the input shape [1, 28, 28] and 10 classes"],
+        [
+            (
+                "2:26: accuracy is measured on MNIST: it needs the input shape [1, 28, 28] and 10 classes,"
+                " or another dataset"
+            )
+        ],
     ),
     "a negative number of points": (
         "rules: [{id: a, points: -1, checks: [dropout]}]",
@@ -327,7 +332,7 @@ FAULTY = {
     ),
     "means for other channels": (
         "input: {shape: [3, 28, 28]}\nrules: [{id: a, checks: [dropout]}]",
-        ["1:8: input: 3 channels but 1 means in normalise"],
+        ["1:8: input: 3 channels but 1 mean in normalise"],
     ),
     "uneven normalisation": (
         "input: {normalise: {mean: [0], std: [1, 2]}}\nrules: [{id: a, checks: [dropout]}]",

@@ -319,26 +319,20 @@ def test_a_model_that_sees_too_little_is_told_so(seen: Seen, why: str, fix: str,
 
 def test_the_recipe_has_the_documented_defaults() -> None:
     assert msgspec.convert({"epochs": 2, "long": {"epochs": 4}}, Recipe) == Recipe(epochs=2, long=LongStage(epochs=4))
+    common = {"batch": 128, "rise": 0.25, "momentum": 0.9, "weight_decay": 0.0005}
     assert msgspec.to_builtins(Options()) == {
         "target": 99.0,
+        "claim": "model",
+        "seeds": None,
+        "sustained": None,
+        "best": False,
         "recipe": {
-            "epochs": 3,
-            "batch": 128,
+            **common,
+            "epochs": 2,
             "peak_lr": 0.3,
-            "rise": 0.25,
-            "momentum": 0.9,
-            "weight_decay": 0.0005,
             "rotate": 0.0,
             "shift": 0.0,
-            "long": {
-                "epochs": 15,
-                "batch": 128,
-                "peak_lr": 0.1,
-                "rise": 0.25,
-                "momentum": 0.9,
-                "weight_decay": 0.0005,
-                "rotate": 7.0,
-                "shift": 1.0,
-            },
+            "medium": {**common, "epochs": 6, "peak_lr": 0.2, "rotate": 5.0, "shift": 0.5},
+            "long": {**common, "epochs": 15, "peak_lr": 0.1, "rotate": 7.0, "shift": 1.0},
         },
     }

@@ -102,9 +102,11 @@ def _training(there: Report, here: Report) -> Iterator[str]:
 
 
 def _learned(training: TrainingReport) -> str:
-    if training.errors is None:
+    counts = [seed.errors for seed in training.seeds] or [training.errors]
+    if set(counts) == {None}:
         return f"left open ({training.reason})"
-    return f"{training.errors} errors after {training.epochs} epoch{'' if training.epochs == 1 else 's'}"
+    told = ", ".join("?" if count is None else str(count) for count in counts)
+    return f"{told} errors after {training.epochs} epoch{'' if training.epochs == 1 else 's'}"
 
 
 def _graphs(bundle: Bundle, grading: Grading) -> Difference | str | None:

@@ -9,13 +9,14 @@ from msgspec import Meta
 
 from grader.bundle.archive import BundleError
 from grader.checks import checks
+from grader.datasets import Source
 from grader.finding import Level
 from grader.protocol import Device
 from grader.report import ACCURACY
 from grader.rules import CheckUse, Input, Mark, Rule, Rules
-from grader.rules.form import InputForm, Normalise
-from grader.rules.read import MNIST
-from grader.settings import Settings, usable_cores
+from grader.rules.form import InputForm, Normalise, TorchvisionForm
+from grader.rules.types import MNIST
+from grader.settings import Settings
 
 SCHEMA: Literal[1] = 1
 CHECKS_CAP = 100  # of a rule
@@ -104,7 +105,7 @@ def settings_form(settings: Settings) -> SettingsForm:
         settings.seed,
         settings.budget,
         settings.device,
-        settings.threads or usable_cores() if settings.train else None,
+        settings.threads if settings.train else None,
         settings.timeout,
     )
 
@@ -120,7 +121,7 @@ def rules_form(rules: Rules) -> RulesForm:
     return RulesForm(
         rules.file,
         rules.title,
-        InputForm(images.shape, images.classes, Normalise(images.mean, images.std)),
+        _input_form(images),
         tuple(_rule_form(rule) for rule in rules.rules),
         rules.source,
     )
@@ -132,7 +133,7 @@ def rules_of(form: RulesForm) -> Rules:
     Raises:
         BundleError: a check does not exist, its options are out of form, or the rules cannot be used together.
     """
-    images = Input(form.input.shape, form.input.classes, form.input.normalise.mean, form.input.normalise.std)
+    images = _input(form.input)
     rules = Rules(form.file, form.title, images, tuple(map(_rule, form.rules)), form.source)
     ids = [rule.id for rule in rules.rules]
     if len(set(ids)) < len(ids):
@@ -140,9 +141,33 @@ def rules_of(form: RulesForm) -> Rules:
     trained = [use for rule in rules.rules for use in rule.checks if use.check == ACCURACY]
     if len(trained) > 1:
         raise BundleError("rules.json: accuracy stands twice, a model is trained once")
-    if trained and (images.shape, images.classes) != MNIST:
+    if trained and not images.is_trainable:
         raise BundleError("rules.json: accuracy is measured on MNIST, and the input is not MNIST's")
     return rules
+
+
+def _input_form(images: Input) -> InputForm:
+    """Return the input as a bundle tells it: of a data set that is not part of s5-grade the name alone."""
+    source = images.dataset
+    dataset: str | TorchvisionForm | None = None
+    if source is not None:
+        dataset = TorchvisionForm(source.torchvision, source.name) if source.torchvision else source.name
+    normalise = Normalise(images.mean, images.std) if images.mean else None
+    return InputForm(images.shape, images.classes, normalise, dataset)
+
+
+def _input(form: InputForm) -> Input:
+    """Return the input that a bundle tells; the path of a data set is then one from the current folder."""
+    if form.shape is None or form.classes is None:
+        raise BundleError("rules.json: the input has no shape or no classes")
+    named = form.dataset
+    source = None
+    if named is not None:
+        source = Source(named) if isinstance(named, str) else Source(named.root, named.torchvision)
+    normalise = form.normalise or (Normalise((), ()) if source else Normalise(MNIST.mean, MNIST.std))
+    if normalise.mean and len(normalise.mean) != form.shape[0]:
+        raise BundleError(f"rules.json: {form.shape[0]} channels, but {len(normalise.mean)} of them are normalised")
+    return Input(form.shape, form.classes, normalise.mean, normalise.std, source)
 
 
 def _rule_form(rule: Rule) -> RuleForm:

@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": "checks:explain_command",
     "init": "init:init_command",
     "render": "render:render_command",
+    "train": "train:train_command",
     "bundle": "bundle:bundle_command",
     "replay": "bundle:replay_command",
     "export": "export:export_command",

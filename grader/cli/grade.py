@@ -21,6 +21,8 @@ Other commands:
   s5-grade explain CHECK    what a check, or a rule, looks for
   s5-grade init             a rules file to begin with
   s5-grade render REPORT    another form of a report that was saved as JSON
+  s5-grade train --report REPORT
+                            repeat a training to the last digit, and compare
   s5-grade export PATH      the graph that is graded, as PyTorch source
   s5-grade bundle PATH      one file that repeats the verdict elsewhere
   s5-grade replay BUNDLE    repeat it, and compare

@@ -100,5 +100,7 @@ TRAINING = together(
         "--budget", metavar="S", type=click.FloatRange(min=0, min_open=True), help="Seconds that training may take."
     ),
     click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="To train on."),
-    click.option("--threads", metavar="N", type=click.IntRange(1, 1024), help="To train with. [default: up to 8]"),
+    click.option(
+        "--threads", metavar="N", type=click.IntRange(1, 1024), default=1, show_default=True, help="To train with."
+    ),
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from grader.cli.options import FORMAT, OUTPUT
 from grader.cli.outcome import PASSED
 from grader.cli.output import deliver, refuse_unwritable
+
+if TYPE_CHECKING:
+    from grader.report import Report
 
 SIZE_CAP = 64 * 1024 * 1024  # bytes
 
@@ -17,9 +22,15 @@ SIZE_CAP = 64 * 1024 * 1024  # bytes
 @OUTPUT
 def render_command(report: str, form: str, output: str | None) -> int:
     """Show a REPORT that was saved with --format json, in any form, without grading again."""
+    refuse_unwritable(output)
+    deliver(saved(report), form, output)
+    return PASSED
+
+
+def saved(report: str) -> Report:
+    """Return a report from its file; one that is none is a fault of the command line."""
     from grader.report import ReportError, read_report
 
-    refuse_unwritable(output)
     try:
         with open(report, "rb") as file:  # noqa: PTH123 - as given: /dev/stdin too
             data = file.read(SIZE_CAP + 1)
@@ -28,7 +39,6 @@ def render_command(report: str, form: str, output: str | None) -> int:
     if len(data) > SIZE_CAP:
         raise click.UsageError(f"{report}: larger than {SIZE_CAP // 1024**2} MiB, which no report is")
     try:
-        deliver(read_report(data), form, output)
+        return read_report(data)
     except ReportError as error:
         raise click.UsageError(f"{report}: {error}") from None
-    return PASSED

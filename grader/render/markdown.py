@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from grader.protocol import Layer, TrainingReport
+from grader.protocol import EpochRow, Layer, SeedReport, TrainingReport
 from grader.render import Options
 from grader.render.diagnostic import source
 from grader.render.edits import edited
@@ -15,7 +15,7 @@ from grader.render.gfm import cell, details, fence, inline, joined, table
 from grader.render.marks import OUTCOMES
 from grader.render.mermaid import curve, flowchart
 from grader.render.places import by_place, position
-from grader.render.words import closing, notes
+from grader.render.words import CLAIMS, closing, first_curve, notes
 from grader.report import ErrorReport, FindingReport, Place, Report, RuleReport, SandboxReport
 
 SIZE_CAP = 1024 * 1024  # bytes of a step's summary
@@ -43,7 +43,7 @@ def _blocks(report: Report) -> Iterator[str]:
         yield _rules(report)
         for rule, finding in by_place(report):
             yield "\n\n".join(_finding(report, rule, finding))
-    if remarks := notes(report):
+    if remarks := notes(report, tables=True):
         yield "\n".join(f"- Note: {inline(note)}" for note in remarks)
     if report.training is not None:
         yield from _training(report.training)
@@ -110,25 +110,38 @@ def _frame(report: Report, place: Place, function: str) -> str:
 
 
 def _training(training: TrainingReport) -> Iterator[str]:
-    yield f"### Training\n\nThe claim that {inline(training.claim)} is {_CLAIMS[training.outcome]}."
-    rows = [
-        (
-            f"{row.stage} {row.epoch}",
-            f"{row.loss:.3f}",
-            f"{row.train_accuracy:.2f}",
-            "" if row.held_out_accuracy is None else f"{row.held_out_accuracy:.2f}",
-            f"{row.seconds:.0f}",
-        )
-        for row in training.curve[:EPOCHS]
-    ]
-    if chart := curve(training.curve[:EPOCHS]):
+    yield f"### Training\n\nThe claim that {inline(training.claim)} is {CLAIMS[training.outcome]}."
+    if training.planned > 1:
+        seeds = [(f"{seed.seed}", *_seed(seed)) for seed in training.seeds]
+        yield table(("seed", "accuracy %", "errors", "epochs", "seconds", "left open by"), seeds, right=(0, 1, 2, 3, 4))
+    if chart := curve(first_curve(training)[:EPOCHS]):
         yield fence(chart, "mermaid")
-    if rows:
-        names = ("epoch", "loss", "training %", "held out %", "seconds")
-        yield details("The epochs", table(names, rows, right=(1, 2, 3, 4)))
+    if rows := [_epoch(row) for row in training.curve[:EPOCHS]]:
+        names = ("epoch", "loss", "training %", "held out %", "seconds", "test errors")
+        columns = len(names) - all(row.test_errors is None for row in training.curve)
+        rows = [row[:columns] for row in rows]
+        yield details("The epochs", table(names[:columns], rows, right=range(1, columns)))
 
 
-_CLAIMS = {"confirmed": "confirmed", "missed": "missed", "open": "neither confirmed nor missed"}
+def _epoch(row: EpochRow) -> tuple[str, ...]:
+    seed = "" if row.seed is None else f"seed {row.seed}, "
+    return (
+        f"{seed}{row.stage} {row.epoch}",
+        _number(row.loss, 3),
+        _number(row.train_accuracy, 2),
+        _number(row.held_out_accuracy, 2),
+        _number(row.seconds),
+        _number(row.test_errors),
+    )
+
+
+def _seed(seed: SeedReport) -> tuple[str, ...]:
+    numbers = (_number(seed.accuracy, 2), _number(seed.errors), _number(seed.epochs), _number(seed.seconds))
+    return *numbers, cell(seed.reason)
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
 
 
 def _model(layers: Sequence[Layer], parameters: int) -> Iterator[str]:

@@ -56,6 +56,8 @@ def curve(rows: Sequence[EpochRow]) -> str:
         return ""
     least = min(map(min, series))
     title = "after each epoch: on training images" + (", on images held out" if len(series) > 1 else "")
+    if rows[0].seed is not None:
+        title += f", seed {rows[0].seed}"
     epochs = ", ".join(str(number) for number in range(1, len(rows) + 1))
     lines = ["xychart-beta", f'  title "{title}"', f"  x-axis epoch [{epochs}]"]
     lines.append(f'  y-axis "accuracy, %" {max(0, int(least) - 1)} --> 100')

@@ -27,10 +27,15 @@ def progress_on(stream: TextIO, *, colour: bool) -> Iterator[Listener]:
         task = bar.add_task("training", total=None, visible=False)
 
         def show(where: Progress) -> None:
-            description = f"training, {where.stage} stage, epoch {where.epoch} of {where.epochs}, loss {where.loss:.3f}"
+            description = f"{_place(where)}, epoch {where.epoch} of {where.epochs}, loss {where.loss:.3f}"
             bar.update(task, description=description, completed=where.step, total=where.steps, visible=True)
 
         yield show
+
+
+def _place(where: Progress) -> str:
+    seed = f", seed {where.run} of {where.runs}" if where.runs > 1 else ""
+    return f"training{seed}, {where.stage} stage"
 
 
 class _Lines:
@@ -43,7 +48,7 @@ class _Lines:
     def __call__(self, where: Progress) -> None:
         if where.epoch != self.epoch and where.step < where.steps:
             self.epoch = where.epoch
-            self.write(f"training, {where.stage} stage, epoch {where.epoch} of {where.epochs}, {where.seconds:.0f} s")
+            self.write(f"{_place(where)}, epoch {where.epoch} of {where.epochs}, {where.seconds:.0f} s")
         elif where.step == where.steps:
             self.epoch = 0  # another stage may follow
             self.write(f"trained for {where.epochs} epochs, {where.seconds:.0f} s, loss {where.loss:.3f}")

@@ -25,16 +25,25 @@ class Normalise(msgspec.Struct, frozen=True):
 Extent = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 
 
+class TorchvisionForm(msgspec.Struct, frozen=True):
+    """A data set that torchvision reads, by the name of its class, from the folder `root`; nothing is downloaded."""
+
+    torchvision: Literal["CIFAR10", "CIFAR100", "USPS"]
+    root: str = "data"
+
+
 class InputForm(msgspec.Struct, frozen=True):
-    """What the models are fed: the shape (channels, height, width) of one image, and how many classes there are."""
+    """What the models are fed: the images of `dataset`, `mnist` where none is named.
 
-    shape: tuple[Extent, Extent, Extent] = (1, 28, 28)
-    classes: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 10
-    normalise: Normalise = Normalise((0.1307,), (0.3081,))
+    It is a name (mnist, fashion-mnist, cifar10) or the path of an .npz file or a folder, seen from the rules file.
+    `shape` (channels, height, width) of one image, `classes`, and `normalise` are those of the data set where they are
+    left out.
+    """
 
-    def __post_init__(self) -> None:
-        if len(self.normalise.mean) != self.shape[0]:
-            raise ValueError(f"{self.shape[0]} channels but {len(self.normalise.mean)} means in normalise")
+    shape: tuple[Extent, Extent, Extent] | None = None
+    classes: Annotated[int, msgspec.Meta(ge=2, le=10_000)] | None = None
+    normalise: Normalise | None = None
+    dataset: str | TorchvisionForm | None = None
 
 
 class RuleForm(msgspec.Struct, frozen=True):

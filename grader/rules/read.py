@@ -13,13 +13,14 @@ import msgspec
 
 from grader.checks import Check, checks
 from grader.rules.document import SIZE_CAP, Mapping, Mark, Node, Problem, RulesError, Scalar, parse
-from grader.rules.form import CheckForm, InputForm, RuleForm, RulesForm
+from grader.rules.form import CheckForm, RuleForm, RulesForm
+from grader.rules.images import input_of
 from grader.rules.ready import DEFAULT, could_be_ready, no_such_file, ready_files, ready_path
 from grader.rules.typed import FAILED, Conversion, shown, suggestion
 from grader.rules.types import CheckUse, Input, Rule, Rules
 
 EXTENDS_CAP = 8  # files in a row that extend each other
-MNIST = ((1, 28, 28), 10)
+UNTRAINABLE = "accuracy is measured on MNIST: it needs the input shape [1, 28, 28] and 10 classes, or another dataset"
 
 
 def default_path() -> Path:
@@ -104,7 +105,7 @@ class _Reading:
             return None
         form = self.conversion.struct(node, RulesForm, "a rules file")
         base = self.base(node, path, name, (*extending, path.resolve()))
-        return None if form is FAILED else self.merged(form, node, base, name)
+        return None if form is FAILED else self.merged(form, node, base, name, path.parent)
 
     def base(self, node: Node, path: Path, name: str, extending: tuple[Path, ...]) -> Rules | None:
         """Return the rules that a file extends, None where it extends none."""
@@ -123,8 +124,11 @@ class _Reading:
             return self.file(base, base_name, extending)
         return None
 
-    def merged(self, form: RulesForm, node: Node, base: Rules | None, name: str) -> Rules:
-        """Return a file's rules over those of its base: the same id takes the same place, new ones follow."""
+    def merged(self, form: RulesForm, node: Node, base: Rules | None, name: str, folder: Path) -> Rules:
+        """Return a file's rules over those of its base: the same id takes the same place, new ones follow.
+
+        `folder` is that of the file.
+        """
         own: Any = form.rules  # `rule` read them
         rules = {rule.id: rule for rule in base.rules} if base else {}
         for unwanted in form.without:
@@ -139,7 +143,10 @@ class _Reading:
                 self.conversion.note(rule.mark, message)
             seen[rule.id] = rule.mark
             rules[rule.id] = rule
-        images = _input(form.input) if form.input else base.input if base else Input()
+        images = base.input if base else Input()
+        if form.input is not None:
+            place = node.get("input") if isinstance(node, Mapping) else None
+            images = input_of(form.input, place or node, folder, self.conversion.note)
         title = form.title or (base.title if base else "")
         return Rules(name, title, images, tuple(rules.values()))
 
@@ -152,9 +159,8 @@ class _Reading:
             self.conversion.note(
                 use.mark, f"accuracy stands in line {trained[0].mark.line} already: a model is trained once"
             )
-        if trained and (rules.input.shape, rules.input.classes) != MNIST:
-            message = "accuracy is measured on MNIST: it needs the input shape [1, 28, 28] and 10 classes"
-            self.conversion.note(trained[0].mark, message)
+        if trained and not rules.input.is_trainable:
+            self.conversion.note(trained[0].mark, UNTRAINABLE)
 
     def rule(self, conversion: Conversion, node: Node) -> Any:
         """Read one rule, with the place of its id."""
@@ -195,7 +201,3 @@ class _Reading:
         if isinstance(value, Scalar) and value.value is None:
             return key, Mapping((), key.mark)
         return key, value
-
-
-def _input(form: InputForm) -> Input:
-    return Input(form.shape, form.classes, form.normalise.mean, form.normalise.std)

@@ -16,7 +16,7 @@ _PLACE = "#/$defs/{name}"
 def rules_schema(table: Iterable[Check]) -> dict[str, Any]:
     """Return the schema of a rules file that may use these checks."""
     (form,), parts = msgspec.json.schema_components([RulesForm], schema_hook=_hook, ref_template=_PLACE)
-    for name in ("RulesForm", "RuleForm", "InputForm", "Normalise"):
+    for name in ("RulesForm", "RuleForm", "InputForm", "TorchvisionForm", "Normalise"):
         parts[name]["additionalProperties"] = False
     parts["RuleForm"]["oneOf"] = [{"required": ["checks"]}, {"required": ["any"]}]
     choices = []

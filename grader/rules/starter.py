@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from grader.checks import checks
+from grader.datasets import Source
 from grader.rules.document import Mark, Problem, RulesError, plain_value
 from grader.rules.read import read_rules
 from grader.rules.ready import DEFAULT, no_such_rules, ready_files
@@ -35,7 +36,9 @@ EXTENDS = """
 #   without: [{first}]
 
 # What models are fed: the shape of one image (channels, height, width), how many classes there are, and the mean and
-# standard deviation of each channel, by which images are shifted and scaled.
+# standard deviation of each channel, by which images are shifted and scaled. A model is trained on MNIST, or on
+#   dataset: fashion-mnist
+# or cifar10, an .npz file, a folder with files like those of MNIST. What is left out here follows from the data set.
 """
 RULES = """
 # Each rule has
@@ -77,11 +80,20 @@ def starter(name: str = DEFAULT) -> str:
 
 
 def _input(images: Input) -> str:
-    mean, std = (_flow(list(numbers)) for numbers in (images.mean, images.std))
-    return (
-        f"input:\n  shape: {_flow(list(images.shape))}\n  classes: {images.classes}\n"
-        f"  normalise: {{mean: {mean}, std: {std}}}\n"
-    )
+    lines = ["input:"]
+    if images.dataset is not None:
+        lines.append(f"  dataset: {_dataset(images.dataset)}")
+    lines += [f"  shape: {_flow(list(images.shape))}", f"  classes: {images.classes}"]
+    if images.mean:
+        mean, std = (_flow(list(numbers)) for numbers in (images.mean, images.std))
+        lines.append(f"  normalise: {{mean: {mean}, std: {std}}}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _dataset(source: Source) -> str:
+    if source.torchvision:
+        return _flow({"torchvision": source.torchvision, "root": source.name})
+    return _scalar(source.name)
 
 
 def _rule(rule: Rule) -> Iterator[str]:

@@ -113,9 +113,10 @@ def _read_tuple(conversion: Conversion, node: Node, expected: Any, what: str) ->
 
 
 def _read_union(conversion: Conversion, node: Node, expected: Any, what: str) -> Any:
-    """A list or a mapping is read as the one member that can be one."""
+    """A list or a mapping is read as the one member that can be one, a word as that where a text may stand too."""
     containers = [member for member in expected.types if type(member) in _READERS]
-    if containers and not (isinstance(node, Scalar) and node.value is None):
+    text = any(isinstance(member, mi.StrType) for member in expected.types)
+    if containers and not (isinstance(node, Scalar) and (text or node.value is None)):
         return conversion.read(node, containers[0], what)
     return _read_scalar(conversion, node, expected, what)
 

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
+from grader.datasets import KNOWN, Source
 from grader.finding import Level
 from grader.rules.document import Mark
+
+MNIST = KNOWN["mnist"]
+EMBEDDED = Source("mnist")
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a model is fed: the shape (C, H, W), mean and standard deviation of each channel, the number of classes."""
+    """What a model is fed: the shape (C, H, W), mean and standard deviation of each channel, the number of classes.
 
-    shape: tuple[int, int, int] = (1, 28, 28)
-    classes: int = 10
-    mean: tuple[float, ...] = (0.1307,)
-    std: tuple[float, ...] = (0.3081,)
+    No mean and no deviation: they are taken from the training images. `dataset` is None where none is named: MNIST.
+    """
+
+    shape: tuple[int, int, int] = MNIST.shape
+    classes: int = MNIST.classes
+    mean: tuple[float, ...] = MNIST.mean
+    std: tuple[float, ...] = MNIST.std
+    dataset: Source | None = None
+
+    @property
+    def source(self) -> Source:
+        return self.dataset or EMBEDDED
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether there are images of this shape to train on."""
+        return self.dataset is not None or (self.shape, self.classes) == (MNIST.shape, MNIST.classes)
+
+    @property
+    def probe(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """By what the digits are shifted and scaled that a model is tried on; their own mean where none is given."""
+        if self.mean:
+            return self.mean, self.std
+        return MNIST.mean * self.shape[0], MNIST.std * self.shape[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +87,9 @@ class Rules:
             [rule.id, rule.needs, rule.points, rule.level, [[use.check, use.options] for use in rule.checks]]
             for rule in self.rules
         ]
-        meaning = [self.title, self.input, rules]
+        images = asdict(self.input)
+        dataset = images.pop("dataset")
+        if dataset is not None:
+            images |= {"dataset": dataset["name"], "torchvision": dataset["torchvision"]}
+        meaning = [self.title, images, rules]
         return hashlib.sha256(msgspec.json.encode(meaning, order="deterministic")).hexdigest()

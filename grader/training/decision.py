@@ -1,35 +1,32 @@
-"""The decision: what a model's runs show, as a report."""
+"""The decision: what a model's trainings show, as a report."""
 
 from __future__ import annotations
 
-import math
+import platform
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Literal
 
 import msgspec
 import torch
 
-from grader.checks.accuracy import Recipe, Stage
-from grader.protocol import Progress, StageName, TrainingReport, TrainRequest
+from grader.checks.accuracy import Options, Recipe, Stage
+from grader.protocol import DataReport, Progress, StageName, TrainingReport, TrainRequest
 from grader.replay import Replay, ReplayError
 from grader.training.budget import Budget, BudgetEnded
 from grader.training.calibrate import Calibration
-from grader.training.data import Data, DataError, Normalise, load
-from grader.training.examine import Examined
-from grader.training.interval import accuracy_interval
+from grader.training.claims import Claim
+from grader.training.data import Data, DataError, Normalise, load, opened
 from grader.training.loop import Bench, NoGradient, NoScores
-from grader.training.stages import Stages, held_out
+from grader.training.trial import Open, Trial
 
+MNIST = "MNIST"
 TEST_IMAGES = 10_000
 
 Outcome = Literal["confirmed", "missed", "open"]
-
-
-class Open(Exception):
-    """The claim can neither be confirmed nor denied; the message says why."""
 
 
 def train(
@@ -43,7 +40,7 @@ def train(
     data: Data | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainingReport:
-    """Train a graph from its initial weights, out of order, and report whether it reaches the target.
+    """Train a graph from its initial weights, out of order, and report whether the claim holds.
 
     `weights` are the ids of tensors that are no parameters, but work as weights: they are put out of order too. `data`
     is the embedded MNIST where none is given. The same seed, threads and machine give the same report but for the
@@ -51,6 +48,7 @@ def train(
     """
     torch.set_flush_denormal(True)  # a convolution over denormal numbers is 40 to 100 times slower
     torch.set_num_threads(request.threads)
+    torch.backends.cudnn.deterministic = True  # of several algorithms some add up in any order
     case = _Case(replay, request, normalise, classes, weights, Budget(clock, request.budget))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's opinion of a submission, at each step
@@ -77,57 +75,84 @@ class _Case:
         self.budget = budget
         self.recipe = msgspec.convert(request.recipe, Recipe)
         self.device = torch.device(request.device)
-        self.images = TEST_IMAGES
-        self.errors: int | None = None
-        self.stages: Stages | None = None
-        self.examined = Examined("logits", ())
-
-    @property
-    def allowed(self) -> int:
-        """How many errors the target allows."""
-        return math.floor(self.images * (100 - self.request.target) / 100 + 1e-6)  # 99.4 is a little more as a float
+        files = request.data
+        self.claim = Claim.of(request, files.test, files.title) if files else Claim.of(request, TEST_IMAGES, MNIST)
+        self.about: DataReport | None = None
+        self.trials: list[Trial] = []
+        self.notes: list[str] = []
 
     def report(self, on_progress: Callable[[Progress], None], data: Data | None) -> TrainingReport:
         """Come to an outcome, and tell all that is known then."""
         outcome, reason = self.outcome(on_progress, data)
-        runs = self.stages.runs.values() if self.stages else ()
-        curve = tuple(row for run in runs for row in run.rows)
+        claim, errors = self.claim, self.errors
+        curve = tuple(row for trial in self.trials for row in trial.curve)
         return TrainingReport(
             outcome=outcome,
-            claim=f"this trained model makes at most {self.allowed:,} errors on the {self.images:,} test images",
+            claim=claim.statement,
             reason=reason,
-            target=self.request.target,
-            accuracy=None if self.errors is None else 100 * (self.images - self.errors) / self.images,
-            errors=self.errors,
-            images=self.images,
-            interval=None if self.errors is None else accuracy_interval(self.errors, self.images),
+            target=claim.target,
+            accuracy=claim.accuracy(errors),
+            errors=errors[-1] if errors and claim.kind != "mean" else None,
+            images=claim.images,
+            interval=claim.interval(errors),
             seed=self.request.seed,
             epochs=len(curve),
             seconds=self.budget.used,
             threads=self.request.threads,
             device=self.request.device,
-            output=self.examined.kind,
+            output=self.trials[-1].examined.kind if self.trials else "logits",
             recipe=msgspec.to_builtins(self.recipe),
             curve=curve,
-            notes=tuple(self.stages.notes) if self.stages else (),
+            notes=tuple(self.all_notes()),
+            claim_kind=claim.kind,
+            sustained=claim.sustained,
+            best=claim.best,
+            allowed=None if claim.kind == "mean" else claim.allowed,
+            bound=claim.bound(errors),
+            seeds=tuple(trial.report() for trial in self.trials),
+            planned=len(claim.seeds),
+            environment=environment(self.device) | self.computed(),
+            data=self.about,
         )
+
+    def computed(self) -> dict[str, str]:
+        """Return in which layout and precision each stage computed, as far as one began."""
+        ways = {name: run.way.shown for trial in self.trials for name, run in trial.stages.runs.items()}
+        return {"arithmetic": "; ".join(f"{name}: {shown}" for name, shown in ways.items())} if ways else {}
+
+    @property
+    def errors(self) -> list[int]:
+        """What each seed that came to a result makes of the test images."""
+        return [trial.looks.errors for trial in self.trials if trial.looks.errors is not None]
+
+    def all_notes(self) -> list[str]:
+        several = len(self.claim.seeds) > 1
+        own = [f"seed {trial.seed}: {note}" if several else note for trial in self.trials for note in trial.notes]
+        return [*own, *self.notes]
 
     def outcome(self, on_progress: Callable[[Progress], None], data: Data | None) -> tuple[Outcome, str]:
         try:
             self.refuse()
             with nullcontext() if self.device.type == "cpu" else self.device:  # where the graph makes new tensors
-                images = (load() if data is None else data).to(self.device)
-                calibration = Calibration(self.replay.graph)
-                bench = Bench(self.replay, images, self.normalise, self.classes, calibration, self.budget, on_progress)
-                return ("confirmed" if self.passes(bench) else "missed"), ""
+                images = self.load() if data is None else data
+                self.about = images.about
+                dataset = images.about.name if images.about else ""
+                self.claim = replace(self.claim, images=len(images.test), dataset=dataset)
+                self.refuse_impossible()
+                return ("confirmed" if self.holds(images.to(self.device), on_progress) else "missed"), ""
         except (Open, DataError, NoScores) as error:
-            return "open", str(error)
+            return self.left_open(str(error))
         except BudgetEnded:
-            return "open", self.out_of_time()
+            return self.left_open(self.out_of_time())
         except NoGradient as error:
-            return "open", f"the gradient can't be computed: {error}"
+            return self.left_open(f"the gradient can't be computed: {error}")
         except ReplayError as error:
-            return "open", f"the captured graph does not run on the training images: {error}"
+            return self.left_open(f"the captured graph does not run on the training images: {error}")
+
+    def load(self) -> Data:
+        """Return the images that the rules ask for. Raises DataError where they can't be had."""
+        files = self.request.data
+        return load(normalise=self.normalise) if files is None else opened(files, self.normalise)
 
     def refuse(self) -> None:
         """Raises Open where training could say nothing about the submission, or can't be had."""
@@ -138,43 +163,57 @@ class _Case:
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise Open("there is no CUDA device here (use --device cpu)")
 
-    def passes(self, bench: Bench) -> bool:
-        """Train as far as the recipe goes, and tell whether the target was reached."""
-        self.images = len(bench.data.test)
-        self.stages = Stages(bench, self.weights, self.request.target, self.request.seed, self.device)
-        self.examined = self.stages.examine()
-        if not self.examined.learned:
-            return self.knows(bench, self.stages)
-        plan: dict[StageName, Stage] = {"short": self.recipe}
-        if self.recipe.long is not None:
-            plan["long"] = self.recipe.long
-        for name, stage in plan.items():
-            run = self.stages.train(name, stage, self.examined)
-            if run is not None:
-                self.errors = bench.errors(bench.data.test, run.state)
-                if self.errors <= self.allowed:
-                    return True
-        if run is None:
-            lowest = self.stages.runs[name].peak_lr
-            raise Open(f"the loss did not stay finite at any peak learning rate down to {lowest:.2g}")
-        return False
+    def refuse_impossible(self) -> None:
+        """Raises Open where no training could show what is claimed."""
+        if self.claim.kind == "population" and self.claim.allowed < 0:
+            images = f"{self.claim.images:,} test images"
+            raise Open(f"{images} are too few to prove {self.claim.target:g} %, even without an error")
 
-    def knows(self, bench: Bench, stages: Stages) -> bool:
-        """Judge a model that no gradient can change: one that is right all the same was given its answers."""
-        self.errors = bench.errors(bench.data.test, stages.start())
-        if self.errors <= self.allowed:
-            raise Open("it reaches the target without learning: no gradient reaches a parameter")
-        stages.notes.append("no gradient reaches a parameter: the model was not trained")
-        return False
+    def holds(self, data: Data, on_progress: Callable[[Progress], None]) -> bool:
+        """Train with one seed after the other, and tell whether the claim holds."""
+        calibration = Calibration(self.replay.graph)
+        plan = stages_of(self.request, self.recipe)
+        runs = len(self.claim.seeds)
+        for run, seed in enumerate(self.claim.seeds, 1):
+
+            def report(progress: Progress, run: int = run) -> None:
+                on_progress(msgspec.structs.replace(progress, run=run, runs=runs))
+
+            numbers = data.normalise(self.normalise)
+            bench = Bench(self.replay, data, numbers, self.classes, calibration, self.budget, report)
+            self.trials.append(Trial(bench, plan, self.weights, self.claim, seed, self.device))
+            self.trials[-1].train()
+            if self.claim.is_lost(self.errors) and run < runs:
+                left = f"{runs - run} more seed{'' if runs - run == 1 else 's'} could not lift the mean to the target"
+                self.notes.append(f"{left} even without an error: not trained")
+                break
+        return self.claim.holds(self.errors) if self.claim.kind == "mean" else self.trials[-1].looks.confirmed
+
+    def left_open(self, reason: str) -> tuple[Outcome, str]:
+        """Return the outcome, with the seed that it is due to where there are several."""
+        if not self.trials:
+            return "open", reason
+        trial = self.trials[-1]
+        trial.reason = reason
+        if len(self.claim.seeds) == 1:
+            return "open", reason
+        before = ", ".join(f"{count:,}" for count in self.errors)
+        return "open", f"seed {trial.seed}: {reason}" + (f" (errors until then: {before})" if before else "")
 
     def out_of_time(self) -> str:
-        """Return how far training came when the budget ended."""
-        ended = f"the budget of {self.budget.limit:g} s ended"
-        if self.stages is None or not self.stages.runs:
-            return f"{ended} before the test images were classified"
-        run = list(self.stages.runs.values())[-1]
-        stage = " of the long stage" if run.name == "long" else ""
-        if not run.rows:
-            return f"{ended} at step {run.step:,} of {run.steps:,}{stage}"
-        accuracy = f"held-out accuracy {held_out(run.rows[-1]):.1f} %"
-        return f"{ended} after epoch {run.rows[-1].epoch} of {run.stage.epochs}{stage}, {accuracy}"
+        limit = self.budget.limit or 0.0
+        return self.trials[-1].out_of_time(limit) if self.trials else f"the budget of {limit:g} s ended at once"
+
+
+def stages_of(request: TrainRequest, recipe: Recipe) -> dict[StageName, Stage]:
+    """Return the stages that the claim allows."""
+    seeds = request.seeds if request.claim == "mean" else None
+    return Options(request.target, request.claim, seeds, request.sustained or None, request.best, recipe).stages
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Return what decides about the last digit beside the seed and the threads."""
+    found = {"torch": str(torch.__version__), "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"}
+    if device.type == "cuda" and torch.cuda.is_available():
+        found |= {"cuda": str(torch.version.cuda), "gpu": torch.cuda.get_device_name(device)}
+    return found

@@ -12,11 +12,12 @@ from torch import Tensor
 from grader.checks.accuracy import Stage
 from grader.graph import Mode
 from grader.protocol import EpochRow, Progress, StageName
-from grader.replay import Replay, Values, prediction
+from grader.replay import Around, Replay, ReplayError, Values, prediction
 from grader.training.budget import Budget
 from grader.training.calibrate import Calibration
 from grader.training.data import Data, Images, Normalise, moved, normalised, scaled
 from grader.training.descent import Descent
+from grader.training.pace import PLAIN, Agreed, Masks, Shortcuts, Way, agree, ways
 from grader.training.scores import LOSSES, Kind
 
 EVALUATION_BATCH = 250  # divides the 5,000 and the 10,000 images; small enough for the allocator to reuse its memory
@@ -62,14 +63,14 @@ class Bench:
     def feed(self, images: Images) -> Tensor:
         return normalised(scaled(images.pixels), self.normalise)
 
-    def scores(self, mode: Mode, images: Tensor, state: Values) -> Tensor:
-        """Run the model on a batch, and return its scores in single precision.
+    def scores(self, mode: Mode, images: Tensor, state: Values, around: Around | None = None) -> Tensor:
+        """Run the model on a batch, and return its scores in single precision; for `around` see `Replay.run`.
 
         Raises:
             NoScores: it does not return one row of scores for each image.
             ReplayError: the graph does not run.
         """
-        found = prediction(self.replay.run(mode, images, state))
+        found = prediction(self.replay.run(mode, images, state, around))
         expected = (len(images), self.classes)
         if found is None or found.shape != expected:
             shown = "no tensor" if found is None else f"of shape {tuple(found.shape)}"
@@ -134,6 +135,9 @@ class Run:
         self.rows: list[EpochRow] = []
         self._reported = -math.inf
         self._descent = Descent(learned, stage.momentum, stage.weight_decay)
+        self._shortcuts = Shortcuts(bench.replay.graph)
+        self._around: Around | None = None
+        self.way = PLAIN
 
     def epochs(self, seed: int) -> Iterator[EpochRow]:
         """Train, and yield the row of each epoch as it ends.
@@ -145,6 +149,9 @@ class Run:
         """
         training = self.bench.data.training
         generator = torch.Generator().manual_seed(seed)
+        if training.pixels.device.type == "cpu":
+            self.way = self._quickest(seed)
+            self._around = self._shortcuts.around(Masks(seed), self.way)
         per_epoch = self.steps // self.stage.epochs
         for epoch in range(1, self.stage.epochs + 1):
             order = torch.randperm(len(training), generator=generator, device="cpu")
@@ -161,7 +168,9 @@ class Run:
             yield self.rows[-1]
 
     def _learn(self, images: Images, tally: _Tally, generator: torch.Generator) -> None:
-        scores = self.bench.scores("train", self._augmented(images, generator), self.state)
+        with self.way.computing():
+            fed = self.way.laid_out(self._augmented(images, generator))
+            scores = self.bench.scores("train", fed, self.state, self._around)
         loss = self.loss(scores, images.labels)
         tally.add(float(loss.detach()), int((scores.argmax(1) == images.labels).sum()), len(images))
         if not math.isfinite(tally.last):
@@ -173,6 +182,33 @@ class Run:
         backward(loss)
         self._descent.step(rate(self.step, self.steps, self.peak_lr, self.stage.rise))
         self.step += 1
+
+    def _quickest(self, seed: int) -> Way:
+        """Return the fastest way of computing that comes to the plain one's gradients on one batch."""
+        images = self.bench.data.training.first(self.batch)
+        drawn = torch.get_rng_state()  # a trial must not change what the run draws
+        try:
+            plain = self._gradients(PLAIN, images, seed)
+            for way in ways(exact=self.name != "short") if plain else ():
+                if agree(plain, self._gradients(way, images, seed), way.tolerated):
+                    return way
+        finally:
+            torch.set_rng_state(drawn)
+        return PLAIN
+
+    def _gradients(self, way: Way, images: Images, seed: int) -> list[Tensor]:
+        """Return the gradients of one batch, computed on a copy of the state; none where it can't be done this way."""
+        torch.manual_seed(seed)
+        state = {key: tensor.detach().clone() for key, tensor in self.state.items()}
+        learned = [state[key].requires_grad_() for key, tensor in self.state.items() if tensor.requires_grad]
+        try:
+            with way.computing():
+                fed = way.laid_out(self.bench.feed(images))
+                scores = self.bench.scores("train", fed, state, self._shortcuts.around(Agreed(seed), way))
+            backward(self.loss(scores, images.labels))
+        except (ReplayError, Stopped):
+            return []
+        return [torch.zeros_like(tensor) if tensor.grad is None else tensor.grad for tensor in learned]
 
     def _augmented(self, images: Images, generator: torch.Generator) -> Tensor:
         if not self.stage.rotate and not self.stage.shift:

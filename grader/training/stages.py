@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -12,48 +12,82 @@ from grader.protocol import EpochRow, StageName
 from grader.replay import Values
 from grader.training.examine import Examined, examine
 from grader.training.loop import SURPRISING, Bench, NotFinite, Run, TooEarly
-from grader.training.start import permuted, redrawn
+from grader.training.start import knowing, permuted, redrawn
 
-ATTEMPTS: dict[StageName, int] = {"short": 2, "long": 3}  # each at a third of the learning rate of the one before
+# Each at a third of the learning rate of the one before.
+ATTEMPTS: dict[StageName, int] = {"short": 2, "medium": 2, "long": 3}
 FLAT_AFTER = 0.2  # of a stage's epochs: one that guesses still is begun again
 HOPELESS_AFTER = 0.5  # of a stage's epochs
-HOPELESS = 8  # times as many held-out errors as the target allows
+HOPELESS = 8  # times as many held-out errors as the target allows ...
+HOPELESS_FLOOR = 4.0  # ... but never fewer percent: a rate near its peak keeps any model from its best
 PATIENCE = 3  # epochs in which the held-out errors must fall ...
 PROGRESS = 0.9  # ... to this part of what they were
-
-REDRAWN = "the model was right before it can have learned: trained from random initial weights instead"
+NEAR = 2  # times as many held-out errors as the target allows: twice the epochs at best halve the errors
+REDRAWN = (
+    "the model was right before it can have learned: trained from random initial weights instead,"
+    " its constants out of order"
+)
 
 
 class Flat(Exception):
     """A run does no better than guessing."""
 
 
+class Knows(Exception):
+    """A model is right whatever its weights are."""
+
+
 class Stages:
     """All runs of one model. `runs` holds the last attempt of each stage, `notes` what went otherwise than planned."""
 
-    def __init__(self, bench: Bench, weights: Sequence[int], target: float, seed: int, device: torch.device) -> None:
-        """`weights` are the ids of tensors that are no parameters, but work as weights."""
+    def __init__(
+        self,
+        bench: Bench,
+        weights: Sequence[int],
+        target: float,
+        seed: int,
+        device: torch.device,
+        after_epoch: Callable[[Run], bool] = lambda run: False,
+        notes: list[str] | None = None,
+    ) -> None:
+        """`weights` are the ids of tensors that are no parameters, but work as weights.
+
+        `after_epoch` is told of each epoch that ended, and answers whether the stage may end with it; `notes` is a list
+        to add to.
+        """
         self.bench = bench
         self.weights = {*(info.id for info in bench.replay.graph.of_role("parameter")), *weights}
+        self.shuffled = self.weights | knowing(bench.replay.state(), self.weights)
         self.target = target
         self.seed = seed
         self.device = device
+        self.after_epoch = after_epoch
         self.runs: dict[StageName, Run] = {}
-        self.notes: list[str] = []
+        self.notes: list[str] = [] if notes is None else notes
         self._factor = 1.0  # of the learning rates
         self._redrawn = False
 
     def start(self) -> Values:
-        """Return initial weights: the submitted ones out of order, or random ones of the same scale."""
-        make = redrawn if self._redrawn else permuted
-        state = make(self.bench.replay.state(), self.weights, self.seed)
+        """Return initial weights: the submitted ones out of order, or random ones, and every constant out of order."""
+        state = self.bench.replay.state()
+        if self._redrawn:
+            state = redrawn(permuted(state, state.keys() - self.weights, self.seed), self.weights, self.seed)
+        else:
+            state = permuted(state, self.shuffled, self.seed)
         return {key: tensor.to(self.device) for key, tensor in state.items()}
 
     def examine(self) -> Examined:
-        """Find out what the model is like before it learns; one that is right already gets random weights."""
+        """Find out what the model is like before it learns; one that is right already gets random weights.
+
+        Raises:
+            Knows: it is right with those too.
+        """
         examined = examine(self.bench, self.start(), self.seed)
         if examined.accuracy > SURPRISING:
             self._redraw()
+            examined = examine(self.bench, self.start(), self.seed)
+        if examined.accuracy > SURPRISING:
+            raise Knows
         return examined
 
     def train(self, name: StageName, stage: Stage, examined: Examined) -> Run | None:
@@ -64,6 +98,17 @@ class Stages:
                 return run
             self._factor /= 3
         return None
+
+    def is_near(self) -> bool:
+        """Tell whether the short stage came near enough to the target for a medium one; say so where it did not."""
+        rows = self.runs["short"].rows if "short" in self.runs else []
+        wrong = 100 - max(map(held_out, rows), default=0.0)
+        allowed = 100 - self.target
+        if wrong <= NEAR * allowed:
+            return True
+        far = f"{wrong:.1f} % of the held-out images were wrong after the short one"
+        self.notes.append(f"the medium stage was left out: {far}, more than twice the {allowed:g} % allowed")
+        return False
 
     def _attempt(self, name: StageName, stage: Stage, examined: Examined, *, patient: bool) -> Run | None:
         """Return a run; None, with a note, where it is of no use. A patient one may guess as long as it likes."""
@@ -101,17 +146,25 @@ class Stages:
         for row in run.epochs(self.seed):
             if not patient and row.epoch == math.ceil(FLAT_AFTER * epochs) and held_out(row) < FLAT:
                 raise Flat
-            if HOPELESS_AFTER * epochs <= row.epoch < epochs and hopeless(run.rows, self.target):
-                self.notes.append(f"the {run.name} stage was given up after epoch {row.epoch} of {epochs}")
+            if self.after_epoch(run):
+                break
+            if HOPELESS_AFTER * epochs <= row.epoch < epochs and (evidence := hopeless(run.rows, self.target)):
+                self.notes.append(f"the {run.name} stage was given up after epoch {row.epoch} of {epochs}: {evidence}")
                 break
         return run
 
 
-def hopeless(rows: Sequence[EpochRow], target: float) -> bool:
-    """Tell whether a run is so far from its target, and so slow, that the rest of its epochs can't take it there."""
+def hopeless(rows: Sequence[EpochRow], target: float) -> str:
+    """Return the evidence that a run is too far from its target, and too slow, to reach it any more; '' if none."""
     wrong = [100 - held_out(row) for row in rows]
-    far = min(wrong) > HOPELESS * (100 - target)
-    return far and len(wrong) > PATIENCE and min(wrong[-PATIENCE:]) > PROGRESS * min(wrong[:-PATIENCE])
+    allowed = 100 - target
+    limit = max(HOPELESS * allowed, HOPELESS_FLOOR)
+    if min(wrong) <= limit or len(wrong) <= PATIENCE or min(wrong[-PATIENCE:]) <= PROGRESS * min(wrong[:-PATIENCE]):
+        return ""
+    far = f"{HOPELESS} times the {allowed:g} % that the target allows"
+    trend = f"not falling ({min(wrong[:-PATIENCE]):.1f} → {min(wrong[-PATIENCE:]):.1f} in {PATIENCE} epochs)"
+    what = far if limit > HOPELESS_FLOOR else f"the {limit:g} % from which a run may recover"
+    return f"{wrong[-1]:.1f} % of held-out images wrong, more than {what}, and {trend}"
 
 
 def held_out(row: EpochRow) -> float:

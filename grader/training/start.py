@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import torch
 from torch import Tensor
 
 from grader.replay import Values
+
+KNOWING = 1_000  # numbers: a place for each of 28×28 pixels takes fewer, pictures of ten digits take more
+
+
+def knowing(state: Values, weights: Container[int]) -> set[int]:
+    """Return the tensors beside the weights that may know digits: together they hold very many numbers that differ."""
+    tables = {key for key, tensor in state.items() if key not in weights and _differ(tensor)}
+    return tables if sum(state[key].numel() for key in tables) > KNOWING else set()
 
 
 def permuted(state: Values, ids: Iterable[int], seed: int) -> Values:
@@ -27,6 +35,11 @@ def redrawn(state: Values, ids: Iterable[int], seed: int) -> Values:
     """
     generator = torch.Generator().manual_seed(seed)
     return {**state, **{key: _redrawn(state[key], generator) for key in sorted(ids)}}
+
+
+def _differ(tensor: Tensor) -> bool:
+    flat = tensor.flatten()
+    return bool((flat != flat[:1]).any())
 
 
 def _permuted(tensor: Tensor, generator: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from grader.checks.accuracy import rounded_down
 from grader.render import Options
 from grader.render.budget import budget
 from grader.render.escape import visible
@@ -23,6 +24,7 @@ from grader.render.html.edits import changes
 from grader.render.html.excerpts import Mark, excerpts, marks_of
 from grader.render.html.figures import budget_bars, counts, facts, outcome, recipe, sections, segments, verdict
 from grader.render.places import position
+from grader.render.words import LOSSES
 from grader.report import Report
 
 
@@ -64,15 +66,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": "{:,}".format, "number": "{:g}".format, "decimals": _decimals}
+    environment.filters |= {"rounded_down": rounded_down}
     environment.filters |= {"cut": cut, "lines": str.splitlines, "quote": shlex.quote}
     environment.globals |= {"Mark": Mark, "excerpts": excerpts, "marks_of": marks_of, "changes": changes}
-    environment.globals |= {"recipe": recipe, "frame": FRAME}
+    environment.globals |= {"recipe": recipe, "frame": FRAME, "losses": LOSSES}
     return environment
 
 
-def _decimals(value: float, digits: int) -> str:
-    """Return a number with so many decimals; what training gives need not be finite."""
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+def _decimals(value: float | None, digits: int) -> str:
+    """Return a number with so many decimals; what training gives need not be there, nor be finite."""
+    return f"{value:.{digits}f}" if value is not None and math.isfinite(value) else "–"
 
 
 def _shown(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple, TypeGuard
 
 from grader.protocol import EpochRow, TrainingReport
@@ -31,6 +31,9 @@ class Frame(NamedTuple):
 
 FRAME = Frame(width=360, height=220, left=44, right=344, top=24, bottom=186)
 INSET = 8  # from the frame to the first and the last epoch
+
+
+Rows = Sequence[EpochRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Curve:
     y_ticks: tuple[Tick, ...]
     stages: tuple[Tick, ...]
     target: Tick | None = None
-    result: Result | None = None
+    results: tuple[Result, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,52 +94,65 @@ class _Axis:
 
 
 def curves(training: TrainingReport) -> tuple[Curve, ...]:
-    """Return the plots of accuracy and of loss; none for fewer than two epochs."""
-    rows = training.curve[:CAP]
-    if len(rows) < 2:
+    """Return the plots of accuracy and of loss, one line for each seed; none for fewer than two epochs."""
+    lines: dict[int | None, list[EpochRow]] = {}
+    for row in training.curve[:CAP]:
+        lines.setdefault(row.seed, []).append(row)
+    longest = max(lines.values(), key=len, default=[])
+    if len(longest) < 2:
         return ()
-    return (_accuracy(training, rows), _loss(rows))
+    return (_accuracy(training, tuple(lines.values()), longest), _loss(tuple(lines.values()), longest))
 
 
-def _accuracy(training: TrainingReport, rows: Sequence[EpochRow]) -> Curve:
-    seen = [row.train_accuracy for row in rows]
-    held = [row.held_out_accuracy for row in rows]
-    values = [*_finite(seen), *_finite(held), *_finite([training.target, training.accuracy])]
+def _accuracy(training: TrainingReport, lines: Sequence[Rows], longest: Rows) -> Curve:
+    seen = [[row.train_accuracy for row in rows] for rows in lines]
+    held = [[row.held_out_accuracy for row in rows] for rows in lines]
+    results = _accuracies(training)
+    values = _finite([*chain(*seen), *chain(*held), training.target, *results])
     y = _axis(min(values), 100.0, most=100.0)
-    x = _epochs(len(rows), beyond=training.accuracy is not None)
+    x = _epochs(len(longest), beyond=bool(results))
     series = (_series("training images", "seen", seen, x, y), _series("held-out images", "held", held, x, y))
+    place = x(len(longest) + 1)
     return Curve(
         name="accuracy",
         title="Accuracy, %",
-        summary=f"{rows[-1].train_accuracy:.2f} % on the training images after {len(rows)} epochs",
+        summary=f"{longest[-1].train_accuracy:.2f} % on the training images after {len(longest)} epochs",
         series=tuple(one for one in series if one.dots or one.stretches),
-        x_ticks=_epoch_ticks(len(rows), x),
+        x_ticks=_epoch_ticks(len(longest), x),
         y_ticks=_ticks(y),
-        stages=_stages(rows, x),
+        stages=_stages(longest, x),
         target=Tick(y(training.target), f"target {training.target:g} %"),
-        result=_result(training, x(len(rows) + 1), y),
+        results=tuple(Result(place, y(value), *_interval(training, y)) for value in results if _drawable(value)),
     )
 
 
-def _result(training: TrainingReport, x: float, y: _Axis) -> Result | None:
-    if not _drawable(training.accuracy):
-        return None
-    low, high = (None, None) if training.interval is None else map(y, training.interval)
-    return Result(x, y(training.accuracy), low, high)
+def _accuracies(training: TrainingReport) -> list[float]:
+    """Return the accuracies on the test images: of each seed, or of the one that there is."""
+    of_seeds = [seed.accuracy for seed in training.seeds] if training.planned > 1 else [training.accuracy]
+    return [value for value in of_seeds if value is not None]
 
 
-def _loss(rows: Sequence[EpochRow]) -> Curve:
-    losses = [row.loss for row in rows]
-    y = _axis(min([0.0, *_finite(losses)]), max(_finite(losses), default=1.0))
-    x = _epochs(len(rows), beyond=False)
+def _interval(training: TrainingReport, y: _Axis) -> tuple[float | None, float | None]:
+    if training.interval is None:
+        return None, None
+    low, high = training.interval
+    return y(low), y(high)
+
+
+def _loss(lines: Sequence[Rows], longest: Rows) -> Curve:
+    losses = [[row.loss for row in rows] for rows in lines]
+    finite = _finite([*chain(*losses)])
+    y = _axis(min([0.0, *finite]), max(finite, default=1.0))
+    x = _epochs(len(longest), beyond=False)
+    first, last = ("not finite" if row.loss is None else f"{row.loss:.3f}" for row in (longest[0], longest[-1]))
     return Curve(
         name="loss",
         title="Loss",
-        summary=f"{rows[0].loss:.3f} in the first epoch, {rows[-1].loss:.3f} in the last",
+        summary=f"{first} in the first epoch, {last} in the last",
         series=(_series("training images", "seen", losses, x, y),),
-        x_ticks=_epoch_ticks(len(rows), x),
+        x_ticks=_epoch_ticks(len(longest), x),
         y_ticks=_ticks(y),
-        stages=_stages(rows, x),
+        stages=_stages(longest, x),
     )
 
 
@@ -189,14 +205,17 @@ def _stages(rows: Sequence[EpochRow], x: _Axis) -> tuple[Tick, ...]:
     return tuple(Tick(x(place), f"{stage} stage") for place, stage in starts)
 
 
-def _series(name: str, kind: str, values: Sequence[float | None], x: _Axis, y: _Axis) -> Series:
-    """Return a curve; where a number is missing it is broken."""
-    points = [(x(number), y(value)) if _drawable(value) else None for number, value in enumerate(values, 1)]
-    stretches: list[list[str]] = [[]]
-    for point in points:
-        if point is None:
-            stretches.append([])
-        else:
-            stretches[-1].append(f"{point[0]},{point[1]}")
-    dots = tuple(point for point in points if point is not None) if len(points) <= DOTS else ()
-    return Series(name, kind, tuple(" ".join(stretch) for stretch in stretches if len(stretch) > 1), dots)
+def _series(name: str, kind: str, lines: Sequence[Sequence[float | None]], x: _Axis, y: _Axis) -> Series:
+    """Return a curve, of several lines where there are several seeds; where a number is missing it is broken."""
+    stretches: list[list[str]] = []
+    dots: list[tuple[float, float]] = []
+    for values in lines:
+        stretches.append([])
+        for number, value in enumerate(values, 1):
+            if _drawable(value):
+                dots.append((x(number), y(value)))
+                stretches[-1].append(f"{dots[-1][0]},{dots[-1][1]}")
+            else:
+                stretches.append([])
+    drawn = tuple(" ".join(stretch) for stretch in stretches if len(stretch) > 1)
+    return Series(name, kind, drawn, tuple(dots) if sum(map(len, lines)) <= DOTS else ())

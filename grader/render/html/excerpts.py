@@ -176,7 +176,7 @@ def _stretch(place: Place, offset: int, line: str) -> tuple[int, int]:
     last = max(place.line, place.end_line)
     start, end = len(line) - len(line.lstrip()), len(line.rstrip())
     if place.column < 1:
-        return start, end
+        return start, max(start, end)  # of a line of blanks the one is behind the other
     if offset == 0:
         start = min(place.column - 1, len(line))
     if place.line + offset == last and place.end_column > (place.column if last == place.line else 0):

@@ -116,7 +116,7 @@ def facts(report: Report) -> tuple[Fact, ...]:
 
 def recipe(training: TrainingReport) -> tuple[tuple[str, str], ...]:
     """Return the recipe of each stage in words; that of a further stage is a table inside the first one."""
-    first = {name: value for name, value in training.recipe.items() if not isinstance(value, dict)}
+    first = {name: value for name, value in training.recipe.items() if not isinstance(value, (dict, type(None)))}
     further = {name: value for name, value in training.recipe.items() if isinstance(value, dict)}
     stages = {"short": first, **further}
     return tuple((stage, ", ".join(f"{name} {value}" for name, value in row.items())) for stage, row in stages.items())

@@ -1,0 +1,29 @@
+"""The images: read, checked, split, and made into what a model is fed."""
+
+from __future__ import annotations
+
+from grader.training.data.embedded import load
+from grader.training.data.images import (
+    HELD_OUT,
+    Data,
+    DataError,
+    Images,
+    Normalise,
+    moved,
+    normalised,
+    scaled,
+)
+from grader.training.data.opened import opened
+
+__all__ = [
+    "HELD_OUT",
+    "Data",
+    "DataError",
+    "Images",
+    "Normalise",
+    "load",
+    "moved",
+    "normalised",
+    "opened",
+    "scaled",
+]
