@@ -280,7 +280,7 @@ FORMS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "an odd field": ("bundle.json", lambda it: it.update(x=1), "unknown field `x`"),
     "a seed": ("bundle.json", lambda it: it["settings"].update(seed=-1), "`int` >= 0"),
     "a timeout": ("bundle.json", lambda it: it["settings"].update(timeout=1e9), "`float` <= 86400.0"),
-    "threads": ("bundle.json", lambda it: it["settings"].update(threads="8"), "Expected `int | null`"),
+    "threads": ("bundle.json", lambda it: it["settings"].update(threads="8"), "Expected `int`"),
     "an entry": (
         "bundle.json",
         lambda it: it["submission"].update(entry="../x.py"),

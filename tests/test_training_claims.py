@@ -146,14 +146,14 @@ def test_options_out_of_form_are_refused(option: str, message: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "stages"),
     [
-        ({}, {"short": 3, "medium": 6, "long": 15}),
-        ({"recipe": {"medium": None}}, {"short": 3, "long": 15}),
+        ({}, {"short": 2, "medium": 6, "long": 15}),
+        ({"recipe": {"medium": None}}, {"short": 2, "long": 15}),
         ({"recipe": {"epochs": 15, "long": {"epochs": 19}}}, {"short": 15, "long": 19}),
         ({"sustained": 5}, {"medium": 6, "long": 15}),
-        ({"best": True, "recipe": {"long": None}}, {"short": 3, "medium": 6}),
+        ({"best": True, "recipe": {"long": None}}, {"short": 2, "medium": 6}),
         ({"claim": "mean"}, {"long": 15}),
         ({"claim": "population", "recipe": {"long": None}}, {"medium": 6}),
-        ({"claim": "mean", "recipe": {"medium": None, "long": None}}, {"short": 3}),
+        ({"claim": "mean", "recipe": {"medium": None, "long": None}}, {"short": 2}),
     ],
 )
 def test_the_claim_decides_which_stages_there_are(options: dict[str, Any], stages: dict[str, int]) -> None:
@@ -280,7 +280,7 @@ def test_the_test_images_are_looked_at_when_a_stage_ends() -> None:
     assert looks(report) == [("short", 1, None), ("short", 2, 0)]
     assert report.seeds == (SeedReport(1, 0, 100.0, 2, 0.0, "short"),)
     assert (report.claim_kind, report.allowed, report.bound, report.planned) == ("model", 3, None, 1)
-    assert set(report.environment) == {"torch", "cpu"}
+    assert set(report.environment) == {"torch", "cpu", "arithmetic"}
 
 
 def test_a_stage_that_cannot_have_reached_the_target_is_not_looked_at() -> None:

@@ -36,7 +36,7 @@ class SettingsForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     seed: Annotated[int, Meta(ge=0, lt=2**31)]
     budget: Seconds | None
     device: Device
-    threads: Annotated[int, Meta(ge=1, le=1024)] | None
+    threads: Annotated[int, Meta(ge=1, le=1024)]
     timeout: Seconds
 
 
@@ -96,7 +96,7 @@ class RulesForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def settings_form(settings: Settings) -> SettingsForm:
-    """Return settings as a bundle tells them; the threads of a training are counted, as sums depend on their number."""
+    """Return settings as a bundle tells them."""
     return SettingsForm(
         settings.file,
         settings.class_name,
@@ -105,7 +105,7 @@ def settings_form(settings: Settings) -> SettingsForm:
         settings.seed,
         settings.budget,
         settings.device,
-        settings.threads if settings.train else None,
+        settings.threads,
         settings.timeout,
     )
 
