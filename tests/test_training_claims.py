@@ -108,7 +108,7 @@ def test_the_bound_of_a_mean() -> None:
             "claim: population, target: 100",
             "'claim: population' needs a target below 100: no number of images proves that a model never errs",
         ),
-        ("sustained: 16", "'sustained' asks for more epochs than any stage of the recipe has"),
+        ("sustained: 21", "'sustained' asks for more epochs than any stage of the recipe has"),
         (
             "sustained: 4, recipe: {medium: null, long: null}",
             "'sustained' asks for more epochs than any stage of the recipe has",
@@ -146,12 +146,12 @@ def test_options_out_of_form_are_refused(option: str, message: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "stages"),
     [
-        ({}, {"short": 2, "medium": 6, "long": 15}),
-        ({"recipe": {"medium": None}}, {"short": 2, "long": 15}),
+        ({}, {"short": 2, "medium": 6, "long": 20}),
+        ({"recipe": {"medium": None}}, {"short": 2, "long": 20}),
         ({"recipe": {"epochs": 15, "long": {"epochs": 19}}}, {"short": 15, "long": 19}),
-        ({"sustained": 5}, {"medium": 6, "long": 15}),
+        ({"sustained": 5}, {"medium": 6, "long": 20}),
         ({"best": True, "recipe": {"long": None}}, {"short": 2, "medium": 6}),
-        ({"claim": "mean"}, {"long": 15}),
+        ({"claim": "mean"}, {"long": 20}),
         ({"claim": "population", "recipe": {"long": None}}, {"medium": 6}),
         ({"claim": "mean", "recipe": {"medium": None, "long": None}}, {"short": 2}),
     ],

@@ -26,6 +26,10 @@ from grader.training.trial import Open, Trial
 MNIST = "MNIST"
 TEST_IMAGES = 10_000
 
+# The errors of one model differ by a tenth between seeds, and by more between recipes: of 19 models of
+# `benchmarks/panel`, none that another recipe took to the target missed it by more than a third.
+NEAR_MISS = 4 / 3
+
 Outcome = Literal["confirmed", "missed", "open"]
 
 
@@ -139,7 +143,7 @@ class _Case:
                 dataset = images.about.name if images.about else ""
                 self.claim = replace(self.claim, images=len(images.test), dataset=dataset)
                 self.refuse_impossible()
-                return ("confirmed" if self.holds(images.to(self.device), on_progress) else "missed"), ""
+                return self.judged(self.holds(images.to(self.device), on_progress))
         except (Open, DataError, NoScores) as error:
             return self.left_open(str(error))
         except BudgetEnded:
@@ -148,6 +152,14 @@ class _Case:
             return self.left_open(f"the gradient can't be computed: {error}")
         except ReplayError as error:
             return self.left_open(f"the captured graph does not run on the training images: {error}")
+
+    def judged(self, holds: bool) -> tuple[Outcome, str]:
+        """Return the outcome of a training that came to its end: a model that all but holds is not one that fails."""
+        allowed, errors = self.claim.allowed, self.errors[-1] if self.errors else 0
+        if holds or self.claim.kind != "model" or errors > NEAR_MISS * allowed:
+            return ("confirmed" if holds else "missed"), ""
+        reason = f"{errors:,} errors are close to the {allowed:,} that the target allows"
+        return "open", f"{reason}: another seed or recipe may reach it"
 
     def load(self) -> Data:
         """Return the images that the rules ask for. Raises DataError where they can't be had."""

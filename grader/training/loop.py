@@ -16,7 +16,7 @@ from grader.replay import Around, Replay, ReplayError, Values, prediction
 from grader.training.budget import Budget
 from grader.training.calibrate import Calibration
 from grader.training.data import Data, Images, Normalise, moved, normalised, scaled
-from grader.training.descent import Descent
+from grader.training.descent import forget, rule_of
 from grader.training.pace import PLAIN, Agreed, Masks, Shortcuts, Way, agree, ways
 from grader.training.scores import LOSSES, Kind
 
@@ -134,7 +134,8 @@ class Run:
         self.step = 0
         self.rows: list[EpochRow] = []
         self._reported = -math.inf
-        self._descent = Descent(learned, stage.momentum, stage.weight_decay)
+        self._learned = learned
+        self._rule = rule_of(stage, learned)
         self._shortcuts = Shortcuts(bench.replay.graph)
         self._around: Around | None = None
         self.way = PLAIN
@@ -178,9 +179,9 @@ class Run:
         first_steps = self.step + 1 == FIRST_STEPS and tally.images == FIRST_STEPS * self.batch
         if first_steps and tally.accuracy > SURPRISING and not self.trusted:
             raise TooEarly
-        self._descent.forget()
+        forget(self._learned)
         backward(loss)
-        self._descent.step(rate(self.step, self.steps, self.peak_lr, self.stage.rise))
+        self._rule.step(rate(self.step, self.steps, self.peak_lr, self.stage.rise))
         self.step += 1
 
     def _quickest(self, seed: int) -> Way:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from grader.checks.accuracy import FLAT, Stage
+from grader.checks.accuracy import Stage, guessing
 from grader.protocol import EpochRow, StageName
 from grader.replay import Values
 from grader.training.examine import Examined, examine
@@ -144,7 +144,8 @@ class Stages:
         """Train a run to its end, or until it is of no use to go on."""
         epochs = run.stage.epochs
         for row in run.epochs(self.seed):
-            if not patient and row.epoch == math.ceil(FLAT_AFTER * epochs) and held_out(row) < FLAT:
+            guesses = held_out(row) < guessing(self.bench.classes)
+            if not patient and row.epoch == math.ceil(FLAT_AFTER * epochs) and guesses:
                 raise Flat
             if self.after_epoch(run):
                 break
