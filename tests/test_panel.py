@@ -158,6 +158,20 @@ def test_the_table_tells_both_trainings(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_said_of_the_rule_tells_how_much_was_tried(tmp_path: Path) -> None:
+    results = results_with(tmp_path / "x.jsonl")
+    assert panel.standing(results) == "Not broken: 0 trained by the grader, 0 missed, 0 of them tried."
+    results.add(graded())
+    results.add(graded(seed=2, outcome="confirmed"))
+    assert panel.standing(results) == "Not broken: 2 trained by the grader, 1 missed, 0 of them tried."
+    for row in scripted(120):
+        results.add(row)
+    assert panel.standing(results) == "Not broken: 2 trained by the grader, 1 missed, 1 of them tried."
+    for row in scripted(90, script="assignment"):
+        results.add(row)
+    assert panel.standing(results) == f"Broken by {ONE.name}."
+
+
 def test_what_is_known_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[tuple[object, ...]] = []
 

@@ -472,6 +472,12 @@ def test_a_parameter_without_a_gradient_stays() -> None:
         assert torch.equal(still, torch.ones(3))
 
 
+def test_a_model_that_learns_is_not_given_up_for_statistics_that_lag() -> None:
+    rows = [EpochRow(number, 1.0, 95.0, 80.0, 0.0) for number in range(1, 9)]
+    assert hopeless(rows, 99.0) == ""
+    assert hopeless([msgspec.structs.replace(row, train_accuracy=91.0) for row in rows], 99.0) != ""
+
+
 # --- batch normalisation ---------------------------------------------------------------------------------------------
 
 

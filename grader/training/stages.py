@@ -144,7 +144,7 @@ class Stages:
         """Train a run to its end, or until it is of no use to go on."""
         epochs = run.stage.epochs
         for row in run.epochs(self.seed):
-            guesses = held_out(row) < guessing(self.bench.classes)
+            guesses = max(held_out(row), row.train_accuracy) < guessing(self.bench.classes)
             if not patient and row.epoch == math.ceil(FLAT_AFTER * epochs) and guesses:
                 raise Flat
             if self.after_epoch(run):
@@ -160,6 +160,10 @@ def hopeless(rows: Sequence[EpochRow], target: float) -> str:
     wrong = [100 - held_out(row) for row in rows]
     allowed = 100 - target
     limit = max(HOPELESS * allowed, HOPELESS_FLOOR)
+    # Running statistics of batch normalisation can lag behind a model that learns: a net of sigmoids had 41.9 % of
+    # held-out images right when it had 95 % of those it learned from, and ended at 98.8 %.
+    if 100 - max(row.train_accuracy for row in rows) <= limit:
+        return ""
     if min(wrong) <= limit or len(wrong) <= PATIENCE or min(wrong[-PATIENCE:]) <= PROGRESS * min(wrong[:-PATIENCE]):
         return ""
     far = f"{HOPELESS} times the {allowed:g} % that the target allows"
