@@ -165,7 +165,7 @@ def _capture_job(submission: Submission, images: Input, settings: Settings) -> C
 
 def _training(course: Rules, settings: Settings) -> TrainRequest | None:
     """Return the training that the accuracy rule asks for, None where there is no such rule or none is wanted."""
-    uses = [use for rule in course.rules for use in rule.checks if use.check == ACCURACY]
+    uses = course.uses_of(ACCURACY)
     if not settings.train or not uses:
         return None
     options = msgspec.convert(uses[0].options, Options)

@@ -34,6 +34,9 @@ Kind = Literal[
     "attention",
 ]
 
+# Kinds whose multiplications are counted, as torch.utils.flop_counter counts them.
+MULTIPLYING: tuple[Kind, ...] = ("conv", "dense", "recurrent", "attention")
+
 CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 CONV_TRANSPOSE = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 POOL = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")

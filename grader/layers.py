@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from grader.facts import Facts, Leaf, Step
 from grader.graph import Graph
+from grader.kinds import MULTIPLYING
 from grader.protocol import Layer
 
 INPUT = 0  # the id of the images
-MULTIPLYING = frozenset(("conv", "dense", "recurrent", "attention"))  # as torch.utils.flop_counter counts
 HIDDEN = frozenset(("copy", "factory", "write", "compare"))
 
 

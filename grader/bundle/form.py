@@ -138,7 +138,7 @@ def rules_of(form: RulesForm) -> Rules:
     ids = [rule.id for rule in rules.rules]
     if len(set(ids)) < len(ids):
         raise BundleError("rules.json: an id stands twice")
-    trained = [use for rule in rules.rules for use in rule.checks if use.check == ACCURACY]
+    trained = rules.uses_of(ACCURACY)
     if len(trained) > 1:
         raise BundleError("rules.json: accuracy stands twice, a model is trained once")
     if trained and not images.is_trainable:

@@ -37,8 +37,7 @@ def pooled_head(subject: Subject, facts: Facts, step: Step) -> PooledHead | None
     channels = math.prod(extent for axis, extent in enumerate(before.shape) if axis and axis not in before.axes)
     shape = f"{channels}×{times([before.shape[axis] for axis in before.axes])}"
     parameters = channels * subject.classes + subject.classes
-    registered = {info.id for info in subject.graph.of_role("parameter")}
-    replaced = sum(operand.size for operand in step.operands if operand.id in registered)
+    replaced = sum(operand.size for operand in step.operands if operand.id in subject.parameter_ids)
     return PooledHead(shape, channels, subject.classes, parameters, subject.registered - replaced + parameters)
 
 

@@ -90,6 +90,11 @@ class Subject:
         return {module.path: module for module in self.graph.modules}
 
     @cached_property
+    def parameter_ids(self) -> frozenset[int]:
+        """The ids of the registered parameters."""
+        return frozenset(info.id for info in self.graph.of_role("parameter"))
+
+    @cached_property
     def registered(self) -> int:
         """How many learned numbers are registered."""
         return sum(self.leaves[info.id].size for info in self.graph.of_role("parameter"))
@@ -119,8 +124,7 @@ class Subject:
     def learned(self, facts: Facts, operand: Operand) -> bool:
         """Tell whether a tensor of one program is made of a parameter."""
         made_of = [operand, *[given for index in facts.behind([operand]) for given in facts.steps[index].operands]]
-        registered = {info.id for info in self.graph.of_role("parameter")}
-        return any(given.id in registered for given in made_of)
+        return any(given.id in self.parameter_ids for given in made_of)
 
     def unused(self, *types: str) -> tuple[tuple[str, Span | None], ...]:
         """Return paths and places of registered modules of these torch.nn classes that never ran."""

@@ -234,7 +234,8 @@ def advice(subject: Subject, report: TrainingReport) -> tuple[str, str]:
         why = f"It is right on {last.train_accuracy:.2f} % of the images it learns from, on {held_out:.2f} % of others."
         return why, "Let it generalise: more dropout, batch normalisation, fewer parameters where the map is large."
     why = f"It is right on only {last.train_accuracy:.2f} % of the images that it learns from: it can't express more."
-    return f"{why}{short_sight(subject)}", room(subject)
+    sight, fix = room(subject)
+    return f"{why}{sight}", fix
 
 
 def guessing(classes: int) -> float:
@@ -243,28 +244,19 @@ def guessing(classes: int) -> float:
     return min(2 * chance, chance + (100 - chance) / 9)
 
 
-def needed(subject: Subject) -> int:
-    """Return how many pixels a position of the last map has to see, to see what an image shows."""
-    return round(PART * min(subject.input_shape[1:]))
+def room(subject: Subject) -> tuple[str, str]:
+    """Return what a position of the last map sees, where that is less than what an image shows, and what to do.
 
-
-def short_sight(subject: Subject) -> str:
-    """Return what a position of the last map sees, where that is less than what an image shows."""
+    A model that sees enough lacks width instead.
+    """
     seen = look(subject.facts["eval"], frozenset())
-    if not 0 < seen.least < needed(subject):
-        return ""
-    return f" A position of its last map sees {times(seen.sides)} of the {times(subject.input_shape[1:])} pixels."
-
-
-def room(subject: Subject) -> str:
-    """Return how to make a model able to express more, whichever it lacks: sight or width."""
-    seen = look(subject.facts["eval"], frozenset())
-    pixels = needed(subject)
+    pixels = round(PART * min(subject.input_shape[1:]))
     if not 0 < seen.least < pixels:
-        return "Give it room: more channels, and pooling later."
+        return "", "Give it room: more channels, and pooling later."
+    sight = f" A position of its last map sees {times(seen.sides)} of the {times(subject.input_shape[1:])} pixels."
     count = -(-(pixels - seen.least) // (2 * seen.jump))
     more = f"{count} more 3×3 convolutions" if count > 1 else "one more 3×3 convolution"
-    return (
+    return sight, (
         f"Let it see all that an image shows, some {pixels} pixels: {more} on the last map, each with batch"
         " normalisation and an activation. A second pooling by 2 before them halves that number."
     )

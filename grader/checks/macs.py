@@ -46,11 +46,10 @@ from grader.checks._subject import Subject, span_of, times
 from grader.checks.linear import summed_axes
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
-from grader.kinds import Kind
+from grader.kinds import MULTIPLYING
 
 ID = "macs"
 DEAREST = 3  # layers that are shown
-COUNTED: tuple[Kind, ...] = ("conv", "dense", "recurrent", "attention")
 # Matrix products that sum over the last axis of their left operand.
 MATRIX = frozenset("linear matmul __matmul__ __rmatmul__ mm bmm mv addmm baddbmm addmv".split())
 
@@ -63,7 +62,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def check(subject: Subject, options: Options) -> CheckResult:
     facts = subject.facts["eval"]
-    layers = [(step, macs(step, facts)) for step in facts.given.live_steps(*COUNTED) if step.from_input]
+    layers = [(step, macs(step, facts)) for step in facts.given.live_steps(*MULTIPLYING) if step.from_input]
     count = sum(number for _, number in layers)
     message = f"{count:,} multiplications for one image, limit is {options.below:,}"
     if count < options.below:

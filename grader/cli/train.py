@@ -118,7 +118,7 @@ def _as_claimed(course: Rules, training: TrainingReport) -> Rules:
     """Return rules whose accuracy check is the one that a report tells, in case they have changed since."""
     from grader.report import ACCURACY
 
-    if not any(use.check == ACCURACY for rule in course.rules for use in rule.checks):
+    if not course.uses_of(ACCURACY):
         raise click.UsageError(f"{course.file} has no accuracy rule: name the report's rules with --rules")
     rules = (
         dataclasses.replace(rule, checks=tuple(_use_as_claimed(use, training) for use in rule.checks))

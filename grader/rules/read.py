@@ -154,7 +154,7 @@ class _Reading:
         """Note what is wrong with rules as a whole."""
         if not rules.rules and not self.problems:
             self.conversion.note(Mark(rules.file), "no rules: add at least one under 'rules'")
-        trained = [use for rule in rules.rules for use in rule.checks if use.check == "accuracy"]
+        trained = rules.uses_of("accuracy")
         for use in trained[1:]:
             self.conversion.note(
                 use.mark, f"accuracy stands in line {trained[0].mark.line} already: a model is trained once"

@@ -80,6 +80,10 @@ class Rules:
     rules: tuple[Rule, ...]
     source: str = field(default="", compare=False)
 
+    def uses_of(self, check: str) -> list[CheckUse]:
+        """Return where the rules use a check, in order."""
+        return [use for rule in self.rules for use in rule.checks if use.check == check]
+
     @property
     def sha256(self) -> str:
         """The digest of what the rules mean: names of files and places in them have no part in it."""
