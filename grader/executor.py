@@ -11,14 +11,16 @@ import msgspec
 import torch
 from torch import Tensor
 
-from grader import cost, ops, wire
+from grader import cost, ops, rehearsal, wire
 from grader.checks import Subject, checks
-from grader.checks.parameters import hidden_weights
+from grader.checks._constants import hidden_weights
 from grader.experiments import Laboratory
-from grader.facts import Facts, Leaf
+from grader.facts import Facts
 from grader.finding import CheckResult
+from grader.fingerprint import fingerprint
 from grader.graph import Graph, Mode
 from grader.layers import layer_table
+from grader.leaves import leaf
 from grader.pictures import digits, probe_images
 from grader.protocol import Exported, Graded, GradeJob, Progress, Ungradable
 from grader.replay import Replay, ReplayError, observe, run_within
@@ -67,6 +69,15 @@ def serve(channel: Channel) -> None:
         channel.send(b"U" + msgspec.msgpack.encode(error.answer))
 
 
+def rehearse() -> None:
+    """Grade a graph of our own, and leave nothing of it behind."""
+    numbers = torch.default_generator.get_state()
+    try:
+        msgspec.msgpack.encode(grade(rehearsal.job(), lambda progress: None))
+    finally:
+        torch.default_generator.set_state(numbers)
+
+
 def grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
     """Grade one capture.
 
@@ -101,7 +112,9 @@ def _grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
     ordered = [results[number] if number in results else run(subject, job, number) for number in range(len(job.checks))]
     count = sum(leaves[info.id].size for info in graph.of_role("parameter"))
     table = layer_table(graph, facts["train"], leaves)
-    return Graded(tuple(ordered), loaded, count, table, report, exported(job.capture) if job.export else None)
+    graph_and_weights = exported(job.capture) if job.export else None
+    likeness = fingerprint(graph, facts)
+    return Graded(tuple(ordered), loaded, count, table, report, graph_and_weights, likeness)
 
 
 def exported(capture: bytes) -> Exported:
@@ -157,17 +170,6 @@ def same(one: Tensor, other: Tensor) -> bool:
     if not one.is_floating_point():
         return torch.equal(one, other)
     return torch.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True)
-
-
-def leaf(tensor: Tensor) -> Leaf:
-    """Return what the checks need of a tensor; `distinct` leaves out the axes along which it only repeats itself."""
-    numbers = tensor.detach()
-    for axis in range(numbers.dim()):
-        first = numbers.narrow(axis, 0, 1) if numbers.shape[axis] else numbers
-        if numbers.shape[axis] > 1 and torch.equal(first.expand_as(numbers), numbers):
-            numbers = first
-    binary = bool(((numbers == 0) | (numbers == 1)).all())
-    return Leaf(tensor.numel(), numbers.numel(), binary)
 
 
 def not_faithful(graph: Graph, mode: Mode, batch: int) -> Ungradable:

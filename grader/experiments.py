@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader import ops
+from grader import ops, rows
 from grader.checks._subject import Averaging, Edge, Replacement, Route
 from grader.facts import Facts, Step
 from grader.graph import Mode, Symbol
@@ -27,6 +27,7 @@ LATE = 100_000  # batches that a counter has counted late in one
 
 DRAWS = (0, 1, 2)
 DRAWN, SUBMITTED, POSITIVE = DRAWS  # what the learned tensors are; images are real ones but for the last draw
+FINE = 3  # as DRAWN, in double precision: of an effect through several sigmoids in a row float32 shows nothing
 SIZES = (1.0, 0.01)  # of a disturbance: a small one stays where a logarithm or a root is defined
 EFFECT = 1e-4  # of the largest output: less is rounding
 UNEVEN = 1e-3  # of what a change of the means does: less is rounding
@@ -54,6 +55,8 @@ class Laboratory:
         self._plain: dict[tuple[Mode, int, int], Tensor | None] = {}
         self._plain_late: dict[tuple[Mode, int], Tensor | None] = {}
         self._values: dict[tuple[Mode, int], Values] = {}
+        self._shown: set[tuple[Mode, frozenset[tuple[int, Replacement]]]] = set()  # what mattered with drawn weights
+        self._alike: dict[Mode, bool] = {}
 
     def blocked(self) -> str:
         for mode, facts in self.facts.items():
@@ -65,17 +68,21 @@ class Laboratory:
 
     def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
-        for draw in DRAWS:
+        for draw in (*DRAWS, FINE):
             before = self.baseline(mode, draw)
             after = self.run(mode, draw, overrides)
             if before is not None and after is not None and _differ(before, after):
+                if draw in (DRAWN, FINE):
+                    self._shown.add((mode, frozenset(replaced.items())))
                 return True
         return False
 
     def endures(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        if (mode, frozenset(replaced.items())) in self._shown and self.is_alike(mode):
+            return True
         overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
         told = False
-        for draw in (DRAWN, SUBMITTED):
+        for draw in (DRAWN, SUBMITTED, FINE):
             before = self._late(mode, draw, {})
             after = self._late(mode, draw, overrides)
             if before is not None and after is not None:
@@ -83,6 +90,12 @@ class Laboratory:
                 if _differ(before, after):
                     return True
         return not told  # a model that can't be run so shows nothing against it
+
+    def is_alike(self, mode: Mode) -> bool:
+        """Tell whether what was shown with drawn weights on a few images needs no proof on many."""
+        if mode not in self._alike:
+            self._alike[mode] = rows.alike(self.replay.graph, self.facts[mode], self.learned)
+        return self._alike[mode]
 
     def _late(self, mode: Mode, draw: int, overrides: Mapping[int, Override]) -> Tensor | None:
         """Return the prediction for a batch of a training's size, with counters as they stand late in one."""
@@ -93,7 +106,7 @@ class Laboratory:
                     state[info.id] = torch.full_like(state[info.id], LATE)
             times = -(-LARGE // len(self.samples))
             images = self.samples.repeat(times, 1, 1, 1)[:LARGE]
-            found = self.run(mode, draw, overrides, images, state=state)
+            found = self.run(mode, draw, overrides, images.double() if draw == FINE else images, state=state)
             if overrides:
                 return found
             self._plain_late[mode, draw] = found
@@ -167,14 +180,19 @@ class Laboratory:
         return any(_uneven(weights, route.axes) and _mixes(weights, route.axes) for weights in found)
 
     def follows_input(self, mode: Mode) -> bool:
+        changed = False
         for draw in DRAWS:
             before = self.baseline(mode, draw)
             if before is not None and self.is_certain(mode) and _differ(before, before.flip(0)):
                 return True
             after = self.baseline(mode, draw, BATCH)
-            if before is not None and after is not None and _differ(before, after):
-                return True
-        return False
+            if before is not None and after is not None:
+                changed = changed or not torch.equal(before, after)
+                if _differ(before, after):
+                    return True
+        before, after = self.baseline(mode, FINE), self.baseline(mode, FINE, BATCH)
+        # What float32 shows at all may be rounding: it is none if it is as large where rounding is far smaller.
+        return changed and before is not None and after is not None and _differ(before, after)
 
     def followers(self, mode: Mode) -> frozenset[int]:
         """Return the indexes of the nodes whose results change with the image; to be given it is not enough."""
@@ -275,12 +293,15 @@ class Laboratory:
     def images(self, draw: int, skip: int = 0) -> Tensor:
         """Return a batch of images: real ones, as gates may open to these alone, or random ones."""
         if draw != POSITIVE:
-            return self.samples[skip : skip + BATCH].clone()  # forward may write into its input
+            images = self.samples[skip : skip + BATCH].clone()  # forward may write into its input
+            return images.double() if draw == FINE else images
         generator = torch.Generator().manual_seed(self.seed + skip)
         return torch.randn((BATCH, *self.samples.shape[1:]), generator=generator)
 
     def state(self, draw: int) -> Values:
         """Return the tensors of the graph with the learned ones drawn at random."""
+        if draw == FINE and draw not in self._states:
+            self._states[draw] = {key: _fine(tensor) for key, tensor in self.state(DRAWN).items()}
         if draw not in self._states:
             generator = torch.Generator().manual_seed(self.seed + 31 * draw + 1)
             tensors = dict(self.replay.tensors)
@@ -430,6 +451,10 @@ def _random_like(tensor: Tensor, generator: torch.Generator, draw: int) -> Tenso
     else:
         drawn = drawn.sign() * (0.5 + torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype))
     return drawn.abs() if draw == POSITIVE else drawn
+
+
+def _fine(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _distance(one: Tensor, other: Tensor) -> float:

@@ -13,6 +13,8 @@ import msgspec
 
 from grader.checks.accuracy import Options
 from grader.datasets import handed
+from grader.fingerprint import with_text
+from grader.likeness import Likeness
 from grader.manifest import Submission, SubmissionError, read_submission, shown_path
 from grader.obstacles import not_captured, not_executed, unread
 from grader.protocol import CaptureJob, Device, Exported, GradeJob, Progress, TrainRequest
@@ -70,11 +72,20 @@ def grade(
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """A report with what it is about: the bytes that were graded, and the graph where it was asked for and captured."""
+    """A report with what it is about: the bytes that were graded, and the graph where it was asked for and captured.
+
+    `fingerprint` is that of the graph, where there is one.
+    """
 
     report: Report
     submission: Submission | None = None
     exported: Exported | None = None
+    fingerprint: Likeness | None = None
+
+    @property
+    def likeness(self) -> Likeness | None:
+        """What the submission is compared with others by, graph and text; None where it could not be read."""
+        return None if self.submission is None else with_text(self.fingerprint or Likeness(), self.submission.files)
 
 
 def grade_in(
@@ -139,7 +150,7 @@ def examine_submission(
     report = graded_report(
         course, submission, graded, confinement(template), trained=settings.train, reproduce=reproduce
     )
-    return Grading(report, submission, graded.exported)
+    return Grading(report, submission, graded.exported, graded.likeness)
 
 
 def confinement(template: Template) -> SandboxReport:

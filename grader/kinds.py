@@ -49,7 +49,7 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), CONV),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), CONV_TRANSPOSE),
     **dict.fromkeys(("linear",), ("input", "weight", "bias")),
-    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "__matmul__"), ("input", "other")),
+    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "cdist", "__matmul__"), ("input", "other")),
     "__rmatmul__": ("other", "input"),
     **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv", "addr"), ("bias", "input", "other")),
     "outer": ("input", "other"),

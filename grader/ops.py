@@ -25,7 +25,7 @@ TABLE: dict[Kind, str] = {
     "conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "dense": (
         "linear bilinear matmul __matmul__ __rmatmul__ mm bmm mv dot vdot inner outer addmm baddbmm addbmm "
-        "addmv addr einsum tensordot chain_matmul multi_dot"
+        "addmv addr einsum tensordot chain_matmul multi_dot cdist"
     ),
     "batch-norm": "batch_norm native_batch_norm",
     "norm": "layer_norm group_norm instance_norm local_response_norm rms_norm normalize",
@@ -57,7 +57,7 @@ TABLE: dict[Kind, str] = {
         "xlogy logaddexp __rmul__ __radd__ masked_fill pairwise_distance __lshift__ __rshift__ "
         "bitwise_left_shift bitwise_right_shift __iand__ __ior__ heaviside copysign"
     ),
-    "compare": "gt ge lt le eq ne greater greater_equal less less_equal not_equal isclose",
+    "compare": "gt ge lt le eq __eq__ ne greater greater_equal less less_equal not_equal isclose",
     "reshape": "view reshape flatten unflatten squeeze unsqueeze ravel view_as reshape_as",
     "permute": (
         "permute transpose t swapaxes swapdims movedim moveaxis T mT H mH adjoint channel_shuffle "
@@ -257,6 +257,8 @@ def _row(kind: Kind, short: str, namespace: str, owner: Any) -> Op | None:
     found = getattr(owner, short, None)
     if not callable(found) and not hasattr(found, "__get__"):
         return None  # absent in this version, or a dtype such as torch.float
+    if short.startswith("__") and owner is not torch.Tensor:
+        return None  # modules can be compared too
     name = f"{namespace}.{short}"
     kind = EXCEPTIONS.get(name, kind)
     random = kind in ("dropout", "random", "recurrent") or short.rstrip("_") in ACTS_AT_RANDOM

@@ -13,6 +13,7 @@ import msgspec
 
 from grader.finding import CheckResult, Span
 from grader.graph import Graph
+from grader.likeness import Likeness
 
 Device = Literal["cpu", "cuda"]
 
@@ -314,7 +315,7 @@ class Exported(msgspec.Struct, frozen=True):
 
 
 class Graded(msgspec.Struct, frozen=True):
-    """What the executor found: one result for each check asked for, in order."""
+    """What the executor found: one result for each check asked for, in order; `likeness` is that of the graph alone."""
 
     results: tuple[CheckResult, ...]
     loaded: Loaded
@@ -322,6 +323,7 @@ class Graded(msgspec.Struct, frozen=True):
     layers: tuple[Layer, ...]
     training: TrainingReport | None = None
     exported: Exported | None = None
+    likeness: Likeness | None = None
 
 
 class Ungradable(msgspec.Struct, frozen=True):

@@ -124,7 +124,17 @@ def _compile(nodes: Sequence[Node]) -> tuple[_Instruction, ...]:
 
 def _sequence(arguments: Sequence[Arg]) -> Build:
     builders = [_builder(argument) for argument in arguments]
+    if all(map(_is_fixed, arguments)):
+        fixed = tuple([build({}, 0) for build in builders])
+        return lambda values, batch: fixed
     return lambda values, batch: tuple([build(values, batch) for build in builders])
+
+
+def _is_fixed(argument: Arg) -> bool:
+    """Tell whether an argument is the same whatever a graph is run on."""
+    if isinstance(argument, Items):
+        return all(map(_is_fixed, argument.items))
+    return not isinstance(argument, (Ref, Size, Slice))
 
 
 def _mapping(arguments: Mapping[str, Arg]) -> Build:

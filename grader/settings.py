@@ -7,6 +7,7 @@ import platform
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from grader.protocol import Device
@@ -75,6 +76,7 @@ def _words(course: Rules, settings: Settings) -> Iterator[str]:
         yield from ("--seed", str(settings.seed))
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -194,6 +194,7 @@ LINEAR: dict[str, tuple[str, str]] = {
     "cosine similarity": ("", MEANS + "return F.cosine_similarity(m[:, None], self.w[None], dim=2)"),
     "squared distance": ("", MEANS + "return -((m[:, None] - self.w) ** 2).sum(2)"),
     "pairwise distance": ("", MEANS + "return -F.pairwise_distance(m[:, None], self.w[None])"),
+    "distance of all pairs": ("", MEANS + "return -torch.cdist(m, self.w)"),
     "convolution with ones": (
         "",
         MEANS + "return F.conv1d(m[:, None] * self.w, torch.ones(10, 1, 8), groups=10).squeeze(2)",
@@ -309,6 +310,46 @@ def test_constants_that_work_as_weights_are_counted(name: str) -> None:
     assert REGISTERED + 90 <= measured <= REGISTERED + 200
 
 
+SAMPLES = "P = torch.randn(10, 8, generator=torch.Generator().manual_seed(1))\nV = P.flatten().tolist()\n"
+MEETING: dict[str, str] = {
+    "squared distance": "-((m[:, None] - P) ** 2).sum(2)",
+    "squared distance the other way round": "-((P - m[:, None]) ** 2).sum(2)",
+    "absolute distance": "-(m[:, None] - P).abs().sum(2)",
+    "distance of all pairs": "-torch.cdist(m, P)",
+    "pairwise distance": "-F.pairwise_distance(m[:, None], P[None])",
+    "comparison": "(m[:, None] > P).float().mean(2) + m.sum()",
+    "minimum": "torch.minimum(m[:, None], P).sum(2)",
+    "where": "torch.where(P > 0, m[:, None], -m[:, None]).sum(2)",
+    "where it is small": "torch.where(m[:, None] > 0, m[:, None], P).sum(2)",
+    "hypotenuse": "torch.hypot(m[:, None], P).sum(2)",
+    "offset": "F.relu(m[:, None] + P).sum(2)",
+    "written": "-(torch.zeros(m.size(0), 10, 8).copy_(P) - m[:, None]).abs().sum(2)",
+    "joined": "-(torch.cat([m[:, None], P.expand(m.size(0), -1, -1)], 1)[:, 1:] - m[:, None]).abs().sum(2)",
+    "looked up": "P.flatten()[(m.sigmoid() * 79).long()].sum(1, keepdim=True) + self.head(x).mean((2, 3))",
+    "picked": "m[:, (P * 1e6).long() % 8].sum(2)",
+    "picked by a list": "x.flatten(1)[:, [i * i for i in range(2, 72)]].view(-1, 10, 7).sum(2)",
+    "numbers one by one": "torch.stack([(m[:, i % 8] - v).abs() for i, v in enumerate(V)], 1).view(-1, 10, 8).sum(2)",
+    "limits one by one": "torch.stack([m[:, i % 8].clamp(min=v - 9) for i, v in enumerate(V)], 1).view(-1, 10, 8).sum(2)",
+}
+
+
+@pytest.mark.parametrize("name", MEETING)
+def test_constants_count_wherever_they_meet_the_image(name: str) -> None:
+    measured = results("", MEANS + f"return {MEETING[name]}", SAMPLES)["parameters"].measured
+    least = {"picked by a list": 70}.get(name, 80)
+    assert measured is not None
+    assert REGISTERED + least <= measured <= REGISTERED + least + 10
+
+
+def test_a_map_that_is_added_counts_and_a_few_numbers_do_not() -> None:
+    def measured(numbers: int) -> int | None:
+        added = f"self.register_buffer('k', torch.randn({numbers}, 1, 1))\nself.k8 = nn.Conv2d(8, {numbers}, 1)"
+        forward = BODY + "y = (self.k8(x) + self.k).mean(1, keepdim=True)\nx = x + y\n" + TAIL
+        return results(added, forward)["parameters"].measured
+
+    assert {count: measured(count) for count in (16, 17)} == {16: REGISTERED + 144, 17: REGISTERED + 153 + 17}
+
+
 NO_WEIGHTS: dict[str, tuple[str, str]] = {
     "batch norm statistics": ("", BODY + TAIL),
     "spectral norm": ("self.head = nn.utils.spectral_norm(self.head)", BODY + TAIL),
@@ -324,7 +365,51 @@ NO_WEIGHTS: dict[str, tuple[str, str]] = {
         "k = torch.tensor([1.0, 2.0, 1.0])\nself.register_buffer('k', (k[:, None] * k)[None, None].repeat(8, 1, 1, 1))",
         BODY + "x = F.conv2d(x, self.k, groups=8)\n" + TAIL,
     ),
-    "offsets": ("self.register_buffer('k', torch.randn(1, 8, 26, 26))", BODY + "x = x + self.k\n" + TAIL),
+    "a mean and a deviation for each channel": (
+        "self.register_buffer('k', torch.randn(1, 8, 1, 1))\nself.register_buffer('d', torch.rand(1, 8, 1, 1))",
+        BODY + "x = (x - self.k) / self.d\n" + TAIL,
+    ),
+    "coordinates": (
+        "g = torch.linspace(-1, 1, 26)\nself.register_buffer('k', torch.stack(torch.meshgrid(g, g, indexing='ij'))[None])\nself.p = nn.Conv2d(10, 8, 1)",
+        BODY + "x = self.p(torch.cat([x, self.k.expand(x.size(0), -1, -1, -1)], 1))\n" + TAIL,
+    ),
+    "coordinates made on the way": (
+        "",
+        BODY + "g = torch.arange(26) / 25 * 2 - 1\nx = x + g.view(1, 1, 26, 1) + g.view(1, 1, 1, 26)\n" + TAIL,
+    ),
+    "a causal mask": (
+        "self.register_buffer('k', torch.tril(torch.ones(28, 28)))",
+        "a = (x[:, 0] @ x[:, 0].transpose(1, 2)).masked_fill(self.k == 0, float('-inf'))\n"
+        "x = a.softmax(-1)[:, None] + x\n" + BODY + TAIL,
+    ),
+    "a causal mask that is added": (
+        "self.register_buffer('k', torch.triu(torch.full((28, 28), float('-inf')), 1))",
+        "a = x[:, 0] @ x[:, 0].transpose(1, 2) + self.k\nx = a.softmax(-1)[:, None] + x\n" + BODY + TAIL,
+    ),
+    "a causal mask made on the way": (
+        "",
+        "a = (x[:, 0] @ x[:, 0].transpose(1, 2)).masked_fill(torch.ones(28, 28).triu(1) == 1, float('-inf'))\n"
+        "x = a.softmax(-1)[:, None] + x\n" + BODY + TAIL,
+    ),
+    "a learned bias for each distance": (
+        "self.b = nn.Parameter(torch.zeros(55))\nself.register_buffer('k', torch.arange(28)[:, None] - torch.arange(28) ** 2 % 28 + 27)",
+        "a = x[:, 0] @ x[:, 0].transpose(1, 2) + self.b[self.k]\nx = a.softmax(-1)[:, None] + x\n" + BODY + TAIL,
+    ),
+    "the shape of another tensor": (
+        "self.register_buffer('k', torch.randn(26, 26, 8))",
+        BODY
+        + "x = (x.flatten(1).view_as(self.k.expand(x.size(0), -1, -1, -1)).permute(0, 3, 1, 2) + x).type_as(self.k)\n"
+        + TAIL,
+    ),
+    "noise": (
+        "",
+        "if self.training: x = torch.where(torch.rand_like(x) < 0.1, torch.randn_like(x), x)\n" + BODY + TAIL,
+    ),
+    "numbers in formulas": (
+        "",
+        BODY + "x = 0.5 * x * (1 + torch.tanh(0.7978845608 * (x + 0.044715 * x**3)))\n"
+        "x = x * (x + 3).clamp(0, 6) / 6\n" + TAIL,
+    ),
     "normalisation": ("self.register_buffer('k', torch.tensor([0.3081]))", "x = (x - 0.1307) / self.k\n" + BODY + TAIL),
 }
 
@@ -333,7 +418,7 @@ NO_WEIGHTS_BROKEN: dict[str, str] = {}
 
 @pytest.mark.parametrize("name", marked({**NO_WEIGHTS}, NO_WEIGHTS_BROKEN))
 def test_what_is_no_weight_is_not_counted(name: str) -> None:
-    extra = {"parametrized": 10}.get(name, 0)
+    extra = {"parametrized": 10, "coordinates": 88, "a learned bias for each distance": 55}.get(name, 0)
     assert results(*NO_WEIGHTS[name])["parameters"].measured == REGISTERED + extra
 
 

@@ -219,3 +219,22 @@ def test_predictions_of_whole_numbers_are_compared(opened: Open, last: str) -> N
     assert laboratory.follows_input("eval")
     assert laboratory.matters("train", dict.fromkeys(drops, "identity"))
     assert laboratory.averages("train", edges).used
+
+
+def test_what_seven_sigmoids_leave_of_an_image_is_seen_in_double_precision(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init = "self.deep = nn.ModuleList(nn.Conv2d(6, 6, 3, padding=1) for _ in range(7))"
+    forward = f"y = self.drop(self.conv(x))\nfor conv in self.deep:\n    y = conv(y).sigmoid()\n{TAIL}.log_softmax(1)"
+    laboratory = opened(forward, init)
+    (dropout,) = (step.index for step in laboratory.facts["train"].live_steps("dropout"))
+    assert laboratory.follows_input("train")
+    assert laboratory.matters("train", {dropout: "identity"})
+    monkeypatch.setattr("grader.experiments.FINE", 0)  # without it, float32 shows nothing of either
+    assert not laboratory.follows_input("train")
+
+
+def test_what_float32_does_not_show_at_all_is_not_there(opened: Open) -> None:
+    assert not opened("return self.head(torch.zeros_like(self.conv(x))).mean((2, 3)) + 1e-11 * x.mean()").follows_input(
+        "eval"
+    )

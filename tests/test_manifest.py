@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader import manifest
-from grader.manifest import Submission, SubmissionError, model_files, read_submission
+from grader.manifest import Submission, SubmissionError, model_files, read, read_submission, walk
 
 MODEL = b"class Net(nn.Module):\n    pass\n"
 NOTEBOOK = b'{"cells": [{"cell_type": "code", "source": ["x = 1\\n", "class Net(nn.Module):\\n", "    pass"]}]}'
@@ -94,13 +94,13 @@ def test_links_are_followed_in_the_path_alone(here: Path) -> None:
 
 
 def test_too_much_beside_the_model_is_left_out_furthest_first(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "FILES_CAP", 3)
+    monkeypatch.setattr(walk, "FILES_CAP", 3)
     make(here, model_py=MODEL, a_py=b"a", b_py=b"b", z__c_py=b"c", z__d_py=b"d")
     assert list(read_submission("model.py").files) == ["model.py", "a.py", "b.py", "z/c.py"]
 
 
 def test_too_many_bytes_beside_the_model(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "TOTAL_CAP", 10)
+    monkeypatch.setattr(read, "TOTAL_CAP", 10)
     make(here, model_py=MODEL, a_py=b"a" * 8, b_py=b"b" * 8, c_py=b"c")
     assert list(read_submission("model.py").files) == ["model.py", "a.py", "c.py"]
 
@@ -259,7 +259,7 @@ def test_folders_that_cannot_be_graded(here: Path, monkeypatch: pytest.MonkeyPat
         ("a.py", "b.py"),
     )
     assert refusal("empty") == ("empty", "empty/model.py is empty", "Save the file, then grade it again.", ())
-    monkeypatch.setattr(manifest, "FILES_CAP", 1)
+    monkeypatch.setattr(walk, "FILES_CAP", 1)
     assert refusal("two") == (
         "ambiguous",
         "two holds too many files to look for the model in all of them",

@@ -8,7 +8,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from grader.sandbox import (
     Unexecuted,
     capture,
     execute,
+    kin,
 )
 from grader.sandbox.control import Errand
 from grader.sandbox.conversation import Ask, Conversation, Script, converse, greet
+from grader.sandbox.launch import Forking
 from grader.sandbox.outcomes import Replied
 from grader.sandbox.tail import KEPT_BYTES
 from grader.sandbox.template import Child, Start
@@ -249,6 +252,16 @@ def test_a_process_that_keeps_moving_on_is_caught(template: Template, tmp_path: 
     assert not (tmp_path / "alive").exists()
 
 
+@pytest.mark.parametrize("listed", [kin._LISTED, "/nonexistent"])
+def test_children_are_found_with_and_without_the_kernels_list(listed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kin, "_LISTED", listed)
+    before = kin._children()
+    with subprocess.Popen(["sleep", "60"]) as one, subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert kin._children() - before == {one.pid, ended.pid}
+        one.kill()
+
+
 def test_a_spawned_child_dies_with_its_group(tmp_path: Path) -> None:
     with start("spawn") as running, running.child(WORKER) as child:
         talk(child, "family", folder=str(tmp_path))
@@ -308,6 +321,88 @@ def test_closing_ends_children_that_are_still_at_work(tmp_path: Path) -> None:
         pids = relatives(tmp_path)
         running.close()
         assert [gone(pid) for pid in pids] == [True] * 5
+
+
+# Several threads, one template
+
+
+def in_threads(number: int, work: Callable[[int], None]) -> None:
+    """Do a work in so many threads at once; raise what one of them raised."""
+    with ThreadPoolExecutor(number) as pool:
+        for done in [pool.submit(work, place) for place in range(number)]:
+            done.result()
+
+
+def test_children_of_several_threads_inherit_nothing_of_each_other(either: Template) -> None:
+    seen: list[list[str]] = []
+
+    def work(place: int) -> None:
+        answers = [answer(either.share(), "look_around") for _ in range(3)]
+        seen.extend(json.loads(one.data)["descriptors"] for one in answers)
+
+    in_threads(6, work)
+    assert seen == [["/dev/null", "pipe", "pipe", "socket"]] * 18
+
+
+def test_waiting_for_one_child_to_end_holds_up_no_other(template: Template) -> None:
+    began = time.monotonic()
+    ended: list[str] = []
+
+    def work(place: int) -> None:
+        with template.share().child(WORKER) as child:
+            greet([child])
+            ended.append(child.end(grace=30 if place == 0 else 0))
+
+    waiting = threading.Thread(target=work, args=(0,))
+    with template.share().child(WORKER) as held:
+        greet([held])
+        waiting.start()
+        in_threads(4, lambda place: work(place + 1))
+        assert (ended, time.monotonic() - began < 15) == (["closed its channel"] * 4, True)
+    for child in relatives_of(template):
+        os.kill(child, signal.SIGKILL)
+    waiting.join()
+
+
+def relatives_of(template: Template) -> list[int]:
+    """Return the processes that a template has started and not ended."""
+    assert isinstance(template._launcher, Forking)
+    pid = template._launcher._template._process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
+def test_every_handle_has_a_standing_and_a_heed_of_its_own(template: Template) -> None:
+    one, other = template.share(), template.share()
+
+    def interrupt() -> None:
+        raise InterruptedError("nobody waits for it")
+
+    one.heed = interrupt
+    with pytest.raises(InterruptedError, match="nobody waits for it"):
+        capture(one, job("hang"), (1,), 60)
+    assert isinstance(capture(other, job("good"), (1,), 60), Captured)
+    assert [handle.standing is None for handle in (one, other, template.share())] == [False, False, True]
+
+
+def test_a_wait_for_the_imports_heeds_too(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time; time.sleep(600)")
+
+    def interrupt() -> None:
+        raise InterruptedError("nobody waits for it")
+
+    with Template.start(sandbox="off", roles=ROLES, preload=["slow"], path=[str(tmp_path)]) as running:
+        running.heed = interrupt
+        with pytest.raises(InterruptedError, match="nobody waits for it"):
+            running.ready()
+
+
+def test_a_template_that_has_ended_says_how() -> None:
+    with start() as running:
+        running.ready()
+        assert running.lost == ""
+        answer(running, "kill_template")
+        assert (running.lost, running.share().lost) == ("the template process ended with signal 9 (SIGKILL)",) * 2
+    assert running.lost == "the template process has been closed"
 
 
 # Capture

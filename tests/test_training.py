@@ -23,8 +23,9 @@ from grader.training.budget import Budget
 from grader.training.calibrate import Calibration
 from grader.training.data import Data, Images, load
 from grader.training.descent import Descent, rule_of
+from grader.training.giving_up import Limits, hopeless
 from grader.training.loop import Bench, rate
-from grader.training.stages import REDRAWN, Stages, hopeless
+from grader.training.stages import REDRAWN, Stages
 from tests.support import HEADER, capture_text
 
 NORMALISE = ((0.5,), (0.25,))
@@ -363,6 +364,9 @@ def test_images_of_another_shape_are_open() -> None:
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
+LIMITS = Limits(after=0.5, times=8, floor=4, patience=3, progress=0.9)
+
+
 @pytest.mark.parametrize(
     ("accuracies", "target", "expected"),
     [
@@ -399,7 +403,13 @@ def test_images_of_another_shape_are_open() -> None:
 )
 def test_hopeless_means_far_and_slow(accuracies: list[float], target: float, expected: str) -> None:
     rows = [EpochRow(number, 1.0, 0.0, accuracy, 0.0) for number, accuracy in enumerate(accuracies)]
-    assert hopeless(rows, target) == expected
+    assert hopeless(rows, 8, target, LIMITS) == expected
+
+
+def test_a_run_is_given_up_from_a_share_of_its_epochs_on_and_not_at_its_end() -> None:
+    rows = [EpochRow(number, 1.0, 20.0, 20.0, 0.0) for number in range(1, 21)]
+    given_up = [len(rows[:count]) for count in range(21) if hopeless(rows[:count], 20, 99.0, LIMITS)]
+    assert given_up == [10, 11, 12, 13, 14, 15, 16, 17, 18, 19]
 
 
 def test_a_hopeless_long_stage_is_given_up() -> None:
@@ -407,7 +417,7 @@ def test_a_hopeless_long_stage_is_given_up() -> None:
     report = trained(text, long={"epochs": 8, "batch": 64, "peak_lr": 1e-5})
     assert report.outcome == "missed"
     assert report.notes[-1] == (
-        "the long stage was given up after epoch 4 of 8: 90.0 % of held-out images wrong, more than 8 times the 1 % "
+        "the long stage was given up after epoch 4 of 8: 90.0 % of held-out images wrong, more than 12 times the 1 % "
         "that the target allows, and not falling (90.0 → 90.0 in 3 epochs)"
     )
     assert report.curve[-1].test_errors == report.errors  # a verdict has its number
@@ -474,8 +484,8 @@ def test_a_parameter_without_a_gradient_stays() -> None:
 
 def test_a_model_that_learns_is_not_given_up_for_statistics_that_lag() -> None:
     rows = [EpochRow(number, 1.0, 95.0, 80.0, 0.0) for number in range(1, 9)]
-    assert hopeless(rows, 99.0) == ""
-    assert hopeless([msgspec.structs.replace(row, train_accuracy=91.0) for row in rows], 99.0) != ""
+    assert hopeless(rows, 16, 99.0, LIMITS) == ""
+    assert hopeless([msgspec.structs.replace(row, train_accuracy=91.0) for row in rows], 16, 99.0, LIMITS) != ""
 
 
 # --- batch normalisation ---------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def graded(text: str, monkeypatch: pytest.MonkeyPatch) -> Graded:
         (
             "x = F.avg_pool2d(x, 4).flatten(1)\nreturn -((x[:, None] - self.small) ** 2).sum(2) * self.scale",
             BUFFER + POOLED + SCALE,
-            (REDRAWN, GUESSED),
+            (GUESSED,),
         ),
         (
             "return torch.stack([x.mean((1, 2, 3)) * k for k in range(10)], 1)",

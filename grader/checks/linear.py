@@ -83,6 +83,7 @@ from grader.layout import over_flattened
 ID = "linear"
 MOST = 16  # linear layers that are looked at in each mode: one is enough to fail, and each costs an experiment
 LAYERS = ("Linear", "LazyLinear", "Bilinear")
+ROWS = frozenset(("inner", "cdist"))  # of both operands are summed over
 DISTANCES = frozenset(("cosine_similarity", "pairwise_distance"))
 
 
@@ -223,7 +224,7 @@ def summed_axes(step: Step, weight: Operand) -> tuple[int, ...]:
     if count == 1:
         return every
     left = step.operand("input")
-    return (count - 1,) if (left is not None and left.id == weight.id) or step.short == "inner" else (count - 2,)
+    return (count - 1,) if (left is not None and left.id == weight.id) or step.short in ROWS else (count - 2,)
 
 
 def _einsum_axes(step: Step, weight: Operand) -> tuple[int, ...]:

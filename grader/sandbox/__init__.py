@@ -25,6 +25,7 @@ from grader.sandbox.outcomes import (
 )
 from grader.sandbox.standing import Gap, Level, Standing
 from grader.sandbox.template import Sandbox, Template
+from grader.sandbox.trial import trial
 
 __all__ = [
     "CaptureOutcome",
@@ -48,4 +49,5 @@ __all__ = [
     "Unsealed",
     "capture",
     "execute",
+    "trial",
 ]

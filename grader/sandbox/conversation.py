@@ -139,6 +139,7 @@ def converse(
     `heed` is called at every turn, several times a second; what it raises ends the conversations.
     """
     deadline = time.monotonic() + seconds
+    look = 0.0
     going = list(conversations)
     with selectors.DefaultSelector() as selector:
         for conversation in going:
@@ -149,9 +150,12 @@ def converse(
             for key, mask in selector.select(min(max(0.0, deadline - time.monotonic()), WATCH_SECONDS)):
                 _serve(selector, key, mask)
             heed()
-            for conversation in going:
-                if conversation.outcome is None:
-                    conversation.outcome = _stopped(conversation.child, deadline, seconds)
+            now = time.monotonic()
+            if now >= min(look, deadline):
+                look = now + WATCH_SECONDS
+                for conversation in going:
+                    if conversation.outcome is None:
+                        conversation.outcome = _stopped(conversation.child, deadline, seconds)
             ended = [conversation for conversation in going if conversation.outcome is not None]
             going = [conversation for conversation in going if conversation.outcome is None]
             yield from ended

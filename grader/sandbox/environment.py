@@ -24,6 +24,7 @@ INTERPRETER = {
     "PYTHONSAFEPATH": "1",
     "PYTHONUTF8": "1",
     "PATH": os.defpath,
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages for what malloc gives out
 }
 PASSED_ON = ("LD_LIBRARY_PATH",)  # where some installations keep the libraries of their accelerator
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
@@ -18,12 +18,13 @@ from grader.sandbox.confine.state import Unavailable
 from grader.sandbox.control import End, Ended, Errand, Failed, Launch, Launched, Layer, Ready, Request, Setup, Start
 from grader.sandbox.environment import command
 from grader.sandbox.outcomes import SandboxError
-from grader.sandbox.process import TemplateProcess, process_behind, start
+from grader.sandbox.process import TemplateProcess, end_behind, process_behind, start
 
 READY_SECONDS = 300.0  # a cold import of torch from a slow disk, generously
 CONTROL_SECONDS = 60.0
 
 Descriptors = tuple[int, int, int]  # channel, stdout, stderr
+Heed = Callable[[], None]
 Wanted = TypeVar("Wanted", Launched, Ended)
 
 # What keeps every child apart, in the words of the report.
@@ -45,8 +46,12 @@ class Launcher(Protocol):
     def around(self) -> tuple[Layer, ...]:
         """The layers that were put around the children from outside."""
 
-    def ready(self) -> Ready:
-        """Wait until a child can be started at once."""
+    @property
+    def lost(self) -> str:
+        """Why no child can be started any more, '' while one can."""
+
+    def ready(self, heed: Heed = ...) -> Ready:
+        """Wait until a child can be started at once; `heed` is called meanwhile, what it raises ends the wait."""
 
     def launch(self, number: int, errand: Errand, descriptors: Descriptors) -> int | None:
         """Start a child; return its process number, if known. The descriptors stay the caller's to close."""
@@ -58,15 +63,24 @@ class Launcher(Protocol):
         """End everything."""
 
 
+def unheeding() -> None:
+    """Let a wait go on."""
+
+
 class Forking:
-    """Children are forked by the template process, which adopts and kills whatever they leave behind."""
+    """Children are forked by the template process, which adopts and kills whatever they leave behind.
+
+    Several threads may use it. The template carries out one request after the other, so none of them may take long:
+    whoever ends a child waits for its death on this side, where nobody else does.
+    """
 
     layers: Mapping[str, str] = {"process": "own session, killed with all descendants", **_COMMON}
 
     def __init__(self, setup: Setup, path: Sequence[str], *, gpu: bool = False) -> None:
-        self._lock = threading.Lock()  # one request at a time, also when a class is graded by several threads
+        self._lock = threading.Lock()  # one request at a time
         self._setup = setup
         self._path = path
+        self._behind: dict[int, int] = {}  # for each child the descriptor that stands for it
         self._ready: Ready | Failed | None = None
         if "bubblewrap" not in setup.terms.layers:
             self._template = self._plain()
@@ -78,6 +92,11 @@ class Forking:
     @property
     def around(self) -> tuple[Layer, ...]:
         return self._around
+
+    @property
+    def lost(self) -> str:
+        with self._lock:
+            return self._template.lost()
 
     def _plain(self, without: str = "") -> TemplateProcess:
         """Start the template; `without` says why nothing is put around it, where something was asked for."""
@@ -98,19 +117,19 @@ class Forking:
         except (Unavailable, SandboxError) as error:
             return self._plain(str(error))
 
-    def ready(self) -> Ready:
+    def ready(self, heed: Heed = unheeding) -> Ready:
         with self._lock:
             if self._ready is None:
-                self._ready = self._first_reply()
+                self._ready = self._first_reply(heed)
             if isinstance(self._ready, Failed):
                 raise SandboxError(self._ready.message)
             return self._ready
 
-    def _first_reply(self) -> Ready | Failed:
+    def _first_reply(self, heed: Heed) -> Ready | Failed:
         """Wait for the template; one that cannot start inside bubblewrap is started again without."""
         inside = any(layer.held for layer in self._around)
         try:
-            reply, _ = self._template.receive(READY_SECONDS)
+            reply, _ = self._template.receive(READY_SECONDS, heed)
             assert isinstance(reply, (Ready, Failed))
         except SandboxError as error:
             if not inside:
@@ -120,27 +139,36 @@ class Forking:
             return reply
         self._template.close(at_once=True)
         self._template = self._plain(reply.message)
-        return self._first_reply()
+        return self._first_reply(heed)
 
     def launch(self, number: int, errand: Errand, descriptors: Descriptors) -> int | None:
         launched, behind = self._ask(Launch(number, errand), Launched, descriptors)
-        numbers = [process_behind(descriptor) for descriptor in behind]
-        if numbers:
-            return numbers[0]
+        if behind:
+            self._behind[number] = behind[0]
+            return process_behind(behind[0])
         inside = any(layer.held for layer in self._around)
         return None if inside else launched.pid
 
     def end(self, number: int, grace: float) -> Ended:
+        killed = False
+        behind = self._behind.pop(number, None)
+        if behind is not None:
+            try:
+                killed = end_behind(behind, grace)
+            finally:
+                os.close(behind)
+            grace = 0.0
         try:
             ended, _ = self._ask(End(number, grace), Ended)
         except SandboxError:
             return Ended(number)  # the template is gone, and each child with it
         if ended.left:
             raise SandboxError(f"{ended.left} processes that the submission started could not be ended")
-        return ended
+        return msgspec.structs.replace(ended, killed=killed or ended.killed)
 
     def close(self) -> None:
-        self._template.close(at_once=self._ready is None)  # still importing, so without children
+        with self._lock:
+            self._template.close(at_once=self._ready is None)  # still importing, so without children
 
     def _ask(self, request: Request, wanted: type[Wanted], descriptors: Sequence[int] = ()) -> tuple[Wanted, list[int]]:
         with self._lock:
@@ -175,7 +203,9 @@ class Spawning:
         elif "bubblewrap" in asked:
             self.around = (Layer("bubblewrap", False, "it is put around a template only, and none can be forked"),)
 
-    def ready(self) -> Ready:
+    lost = ""  # each child is started by this process
+
+    def ready(self, heed: Heed = unheeding) -> Ready:
         return Ready(threads=1)
 
     def launch(self, number: int, errand: Errand, descriptors: Descriptors) -> int | None:
@@ -205,3 +235,46 @@ class Spawning:
     def close(self) -> None:
         for number in list(self._children):
             self.end(number, grace=0.0)
+
+
+class SafeForking:
+    """Children are forked where that turns out to be safe, and started as fresh processes elsewhere."""
+
+    def __init__(self, forking: Forking, spawning: Spawning) -> None:
+        self._lock = threading.Lock()
+        self._forking = forking
+        self._spawning = spawning
+        self._chosen: Launcher | None = None
+
+    @property
+    def layers(self) -> Mapping[str, str]:
+        return self._launcher.layers
+
+    @property
+    def around(self) -> tuple[Layer, ...]:
+        return self._launcher.around
+
+    @property
+    def lost(self) -> str:
+        return self._launcher.lost
+
+    @property
+    def _launcher(self) -> Launcher:
+        return self._chosen or self._forking
+
+    def ready(self, heed: Heed = unheeding) -> Ready:
+        with self._lock:
+            if self._chosen is None:
+                self._chosen = self._forking if self._forking.ready(heed).threads == 1 else self._spawning
+                if self._chosen is not self._forking:
+                    self._forking.close()
+        return self._chosen.ready(heed)
+
+    def launch(self, number: int, errand: Errand, descriptors: Descriptors) -> int | None:
+        return self._launcher.launch(number, errand, descriptors)
+
+    def end(self, number: int, grace: float) -> Ended:
+        return self._launcher.end(number, grace)
+
+    def close(self) -> None:
+        self._launcher.close()

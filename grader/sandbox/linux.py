@@ -30,6 +30,20 @@ def syscall(number: int, *arguments: Any) -> int:
     return _checked(_libc().syscall(c_long(number), *words), f"system call {number}")
 
 
+def madvise(address: int, length: int, advice: int) -> None:
+    """Give the kernel advice on a range of this process's memory; raise OSError when it does not take it."""
+    from ctypes import c_size_t, c_void_p
+
+    _checked(_libc().madvise(c_void_p(address), c_size_t(length), advice), f"madvise({advice})")
+
+
+def malloc_trim() -> None:
+    """Have the C library give back what it holds and nobody uses; one that does not know how keeps it."""
+    trim = getattr(_libc(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 @cache
 def _libc() -> Any:
     import ctypes  # the front loads this module too, and needs nothing of it

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
-from grader.sandbox import child, kin
+from grader.sandbox import child, kin, pages
 from grader.sandbox.confine import paths
 from grader.sandbox.control import (
     REQUEST_CAP,
@@ -27,9 +27,10 @@ from grader.sandbox.control import (
     Request,
     Terms,
 )
-from grader.sandbox.preload import ImportFailed, load
+from grader.sandbox.preload import ImportFailed, load, settle
 
 _CHILD_DESCRIPTORS = 3  # channel, stdout, stderr
+MANY = 4  # children: more than one submission has, so that the time for large pages is won back
 DATA_ROLES = ("executor",)  # those that read the data of this package
 
 
@@ -42,6 +43,7 @@ def main() -> NoReturn:
     except ImportFailed as error:
         control.send(msgspec.json.encode(Failed(str(error))))
         os._exit(1)
+    settle(setup)
     kin.adopt_orphans()
     nursery = Nursery(control, serve, setup.terms)
     try:
@@ -62,6 +64,7 @@ class Nursery:
         self._terms = terms
         self._readable = [*paths.libraries(), *paths.loaded()]
         self._children: dict[int, int] = {}
+        self._launches = 0
 
     def run(self) -> None:
         """Answer one request after the other until the front closes its end."""
@@ -83,6 +86,9 @@ class Nursery:
         return self._end(request)
 
     def _launch(self, request: Launch, descriptors: list[int]) -> Reply:
+        self._launches += 1
+        if self._launches == MANY:
+            pages.enlarge()
         template = os.getpid()
         errand = request.errand
         serve = self._serve[errand.role]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,8 @@ from grader.sandbox.environment import command, environment
 from grader.sandbox.outcomes import SandboxError
 
 CLOSE_SECONDS = 10.0
+DEATH_SECONDS = 10.0  # of a process that was killed, while the kernel gives back what it had
+HEED_SECONDS = 0.1
 
 _REPLY: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 
@@ -53,19 +57,30 @@ class TemplateProcess:
         except OSError:
             raise self._lost() from None
 
-    def receive(self, seconds: float) -> tuple[Reply, list[int]]:
-        """Wait for one reply, and the descriptors that come with it; raise SandboxError when none comes."""
-        self._control.settimeout(seconds)
+    def receive(self, seconds: float, heed: Callable[[], None] = lambda: None) -> tuple[Reply, list[int]]:
+        """Wait for one reply, and the descriptors that come with it; raise SandboxError when none comes.
+
+        `heed` is called several times a second; what it raises ends the wait.
+        """
+        deadline = time.monotonic() + seconds
+        while not self._arrives_within(min(HEED_SECONDS, max(0.0, deadline - time.monotonic()))):
+            heed()
+            if self._process.poll() is not None and not self._arrives_within(0.0):
+                raise self._lost()  # whoever may still hold the other end
+            if time.monotonic() >= deadline:
+                self.kill()
+                raise SandboxError(f"the template process did not answer within {seconds:g} seconds")
         try:
             message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_CAP, 1)
-        except TimeoutError:
-            self.kill()
-            raise SandboxError(f"the template process did not answer within {seconds:g} seconds") from None
         except OSError:
             message, descriptors = b"", []
         if not message:
             raise self._lost()
         return _REPLY.decode(message), list(descriptors)
+
+    def lost(self) -> str:
+        """Return how it has ended, in words; '' while it runs."""
+        return "" if self._process.poll() is None else str(self._lost())
 
     def kill(self) -> None:
         """Kill it now; its children die with it."""
@@ -87,6 +102,14 @@ class TemplateProcess:
         self.kill()
         self._process.wait()
         self._release()
+
+    def _arrives_within(self, seconds: float) -> bool:
+        """Wait for something to receive, or for the end of it."""
+        if self._control.fileno() < 0:
+            return True  # closed, which is the end
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        return bool(poll.poll(1000 * seconds))
 
     def _release(self) -> None:
         self._control.close()
@@ -146,12 +169,27 @@ def describe(code: int) -> str:
 
 
 def process_behind(descriptor: int) -> int | None:
-    """Return the number, in this namespace, of the process that a descriptor stands for; close the descriptor."""
+    """Return the number, in this namespace, of the process that a descriptor stands for."""
     try:
         text = Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii")
     except OSError:
         return None
-    finally:
-        os.close(descriptor)
     found = re.search(r"^Pid:\s*(\d+)$", text, re.MULTILINE)
     return int(found[1]) if found else None
+
+
+def end_behind(descriptor: int, grace: float) -> bool:
+    """Give the process that a descriptor stands for `grace` seconds to end, then kill it; tell whether that was needed.
+
+    It stays unreaped. One that does not even die, as it waits for a device, is waited for no longer than some seconds.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if poll.poll(1000 * grace):
+        return False
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except OSError:
+        return True  # a container may forbid that; then its parent kills it
+    poll.poll(1000 * DEATH_SECONDS)
+    return True

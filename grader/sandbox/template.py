@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Literal
 
 from grader.sandbox.control import Confined, Errand, LayerName, Setup, Terms
-from grader.sandbox.launch import Forking, Launcher, Spawning
+from grader.sandbox.launch import Forking, Launcher, SafeForking, Spawning, unheeding
 from grader.sandbox.outcomes import SandboxError, Unsealed
 from grader.sandbox.process import describe
-from grader.sandbox.standing import Standing, judge, kernel_view, weaker
+from grader.sandbox.standing import Standing, judge, kernel_view, thread_count, weaker
 from grader.sandbox.tail import Tail
 
 ROLES = {"worker": "grader.worker.entry", "executor": "grader.executor"}
@@ -42,17 +42,18 @@ class Template:
     Use it as a context manager, or call `close`: no process outlives it. Where there is no safe fork every child is a
     fresh process instead. `standing` is that of the least confined child so far, None before the first. `heed` is
     called several times a second while children are at work; what it raises ends these, and comes out of the call that
-    they worked for.
+    they worked for. One thread at a time may use it: others take a handle of their own, by `share`.
     """
 
-    def __init__(self, launcher: Launcher, canary: Canary, sandbox: Sandbox, fallback: Launcher | None = None) -> None:
+    def __init__(
+        self, launcher: Launcher, canary: Canary, sandbox: Sandbox, numbers: Iterator[int] | None = None
+    ) -> None:
         self.standing: Standing | None = None
-        self.heed: Callable[[], None] = lambda: None
+        self.heed: Callable[[], None] = unheeding
         self._launcher = launcher
         self._canary = canary
         self._sandbox = sandbox
-        self._fallback = fallback
-        self._numbers = itertools.count(1)
+        self._numbers = numbers or itertools.count(1)
 
     @classmethod
     def start(
@@ -87,7 +88,7 @@ class Template:
         except BaseException:
             canary.close()
             raise
-        return cls(forking, canary, sandbox, fallback=spawning if start == "auto" else None)
+        return cls(SafeForking(forking, spawning) if start == "auto" else forking, canary, sandbox)
 
     def __enter__(self) -> Template:
         return self
@@ -95,15 +96,23 @@ class Template:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    @property
+    def lost(self) -> str:
+        """Why no child can be started any more, '' while one can; those that were at work have ended with it."""
+        return self._launcher.lost
+
+    def share(self) -> Template:
+        """Return a handle on the same processes for one other thread, with a standing and a heed of its own.
+
+        It is this one that has to be closed.
+        """
+        return Template(self._launcher, self._canary, self._sandbox, self._numbers)
+
     def ready(self) -> None:
         """Wait until children can be started; raise SandboxError, with the reason, when they never can."""
-        threads = self._launcher.ready().threads
-        if threads == 1:
-            return
-        if self._fallback is None:
+        threads = self._launcher.ready(self.heed).threads
+        if threads != 1:
             raise SandboxError(f"importing the libraries started {threads - 1} threads, so no process can be forked")
-        self._launcher.close()
-        self._launcher, self._fallback = self._fallback, None
 
     @contextmanager
     def child(self, errand: Errand) -> Iterator[Child]:
@@ -201,7 +210,7 @@ class Child:
 
         Address space bounds them only at some ten thousand, and a kernel may have numbers for no more than 32,768.
         """
-        return int(kernel_view(self._pid).get("Threads", "1")) > self._errand.threads + SPARE_THREADS
+        return thread_count(self._pid) > self._errand.threads + SPARE_THREADS
 
     def last_words(self) -> str:
         """Ask the process where it is, which ends it, and return the end of its stderr.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import cache
 
 from grader.digits import COUNT, SIDE, pixels
 
@@ -21,15 +22,20 @@ def digits(count: int) -> bytes:
     They look like those that a model is trained on, background and ink unchanged, and are none of them.
     """
     chosen = _RANDOM.choices(range(COUNT), k=count)
-    return b"".join(_varied(pixels()[place * SIDE * SIDE : (place + 1) * SIDE * SIDE]) for place in chosen)
+    return b"".join(map(_varied, chosen))
 
 
-def _varied(image: bytes) -> bytes:
-    moved = _moved(image, _RANDOM.randint(-2, 2), _RANDOM.randint(-2, 2))
-    change: Callable[[int, int], int] = _RANDOM.choice((max, min))
-    neighbour = _moved(moved, *_RANDOM.choice(((0, 1), (1, 0), (0, -1), (-1, 0))))
-    changed = bytes(map(change, moved, neighbour))
-    return changed if any(changed) else moved
+def _varied(place: int) -> bytes:
+    changed = _changed(place, _RANDOM.choice((max, min)), _RANDOM.choice(((0, 1), (1, 0), (0, -1), (-1, 0))))
+    return _moved(changed, _RANDOM.randint(-2, 2), _RANDOM.randint(-2, 2))
+
+
+@cache  # 800 of them, most of a megabyte: a class asks for each again and again
+def _changed(place: int, change: Callable[[int, int], int], towards: tuple[int, int]) -> bytes:
+    """Return an image with the brighter (max) or the darker of each pixel and its neighbour."""
+    image = pixels()[place * SIDE * SIDE : (place + 1) * SIDE * SIDE]
+    changed = bytes(map(change, image, _moved(image, *towards)))
+    return changed if any(changed) else image
 
 
 def _moved(image: bytes, down: int, right: int) -> bytes:

@@ -53,6 +53,7 @@ def train(
     torch.set_flush_denormal(True)  # a convolution over denormal numbers is 40 to 100 times slower
     torch.set_num_threads(request.threads)
     torch.backends.cudnn.deterministic = True  # of several algorithms some add up in any order
+    torch.backends.cudnn.allow_tf32 = False  # what is reported as float32 must not be rounded to 11 bits
     case = _Case(replay, request, normalise, classes, weights, Budget(clock, request.budget))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's opinion of a submission, at each step

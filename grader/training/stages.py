@@ -8,20 +8,16 @@ from collections.abc import Callable, Sequence
 import torch
 
 from grader.checks.accuracy import Stage, guessing
-from grader.protocol import EpochRow, StageName
+from grader.protocol import StageName
 from grader.replay import Values
 from grader.training.examine import Examined, examine
+from grader.training.giving_up import held_out, hopeless
 from grader.training.loop import SURPRISING, Bench, NotFinite, Run, TooEarly
 from grader.training.start import knowing, permuted, redrawn
 
 # Each at a third of the learning rate of the one before.
 ATTEMPTS: dict[StageName, int] = {"short": 2, "medium": 2, "long": 3}
 FLAT_AFTER = 0.2  # of a stage's epochs: one that guesses still is begun again
-HOPELESS_AFTER = 0.5  # of a stage's epochs
-HOPELESS = 8  # times as many held-out errors as the target allows ...
-HOPELESS_FLOOR = 4.0  # ... but never fewer percent: a rate near its peak keeps any model from its best
-PATIENCE = 3  # epochs in which the held-out errors must fall ...
-PROGRESS = 0.9  # ... to this part of what they were
 NEAR = 2  # times as many held-out errors as the target allows: twice the epochs at best halve the errors
 REDRAWN = (
     "the model was right before it can have learned: trained from random initial weights instead,"
@@ -149,28 +145,7 @@ class Stages:
                 raise Flat
             if self.after_epoch(run):
                 break
-            if HOPELESS_AFTER * epochs <= row.epoch < epochs and (evidence := hopeless(run.rows, self.target)):
+            if evidence := hopeless(run.rows, epochs, self.target):
                 self.notes.append(f"the {run.name} stage was given up after epoch {row.epoch} of {epochs}: {evidence}")
                 break
         return run
-
-
-def hopeless(rows: Sequence[EpochRow], target: float) -> str:
-    """Return the evidence that a run is too far from its target, and too slow, to reach it any more; '' if none."""
-    wrong = [100 - held_out(row) for row in rows]
-    allowed = 100 - target
-    limit = max(HOPELESS * allowed, HOPELESS_FLOOR)
-    # Running statistics of batch normalisation can lag behind a model that learns: a net of sigmoids had 41.9 % of
-    # held-out images right when it had 95 % of those it learned from, and ended at 98.8 %.
-    if 100 - max(row.train_accuracy for row in rows) <= limit:
-        return ""
-    if min(wrong) <= limit or len(wrong) <= PATIENCE or min(wrong[-PATIENCE:]) <= PROGRESS * min(wrong[:-PATIENCE]):
-        return ""
-    far = f"{HOPELESS} times the {allowed:g} % that the target allows"
-    trend = f"not falling ({min(wrong[:-PATIENCE]):.1f} → {min(wrong[-PATIENCE:]):.1f} in {PATIENCE} epochs)"
-    what = far if limit > HOPELESS_FLOOR else f"the {limit:g} % from which a run may recover"
-    return f"{wrong[-1]:.1f} % of held-out images wrong, more than {what}, and {trend}"
-
-
-def held_out(row: EpochRow) -> float:
-    return row.held_out_accuracy or 0.0

@@ -11,9 +11,10 @@ from grader.checks.accuracy import Stage
 from grader.protocol import EpochRow, SeedReport, StageName
 from grader.training.claims import Claim
 from grader.training.examine import Examined
+from grader.training.giving_up import held_out
 from grader.training.looks import Looks
 from grader.training.loop import Bench, Run
-from grader.training.stages import Knows, Stages, held_out
+from grader.training.stages import Knows, Stages
 
 Plan = Mapping[StageName, Stage]
 

@@ -17,11 +17,12 @@ from grader.graph import Graph, Mode, Module, Program, Role, Symbol, TensorInfo,
 from grader.pictures import noise
 from grader.protocol import CaptureJob, Refusal
 from grader.worker import environment, places
+from grader.worker.addresses import Addresses
 from grader.worker.explain import need_of_stand_in, refuse_exception
 from grader.worker.merge import Constants, Differs, Merger, refuse
 from grader.worker.refusal import Refused
 from grader.worker.stand_ins import path_of
-from grader.worker.tape import Audit, Raw, Tape, Trace, Value, watching
+from grader.worker.tape import Audit, Raw, Tape, Trace, Value, Watch
 
 BATCHES = (4, 8)  # two sizes fit any line, a third verifies it; even ones, as some models split a batch
 MODES: tuple[Mode, ...] = ("eval", "train")
@@ -194,13 +195,15 @@ class Capturer:
         self.state = warm_up(model, job)
         self.paths = {id(module): path for path, module in walk(model)}
         self.constants = Constants(FIRST_CONSTANT)
+        self.watch = Watch()
+        self.addresses = Addresses()
         self.calls: dict[str, int] = {}
         self.custom: dict[Span, None] = {}
         self.outside: dict[int, tuple[Tensor, Tensor]] = {}
 
     def trace(self, mode: Mode, batch: int, seed: int) -> Trace:
         """Record one forward from the snapshot."""
-        batch_images = noise(batch, self.job.input_shape, seed)
+        batch_images = self.addresses.give(noise(batch, self.job.input_shape, seed), mode)
         for tensor, numbers in self.outside.values():  # state that no module registers: lists of layers, globals
             with torch.no_grad():
                 tensor.detach().copy_(numbers)
@@ -209,7 +212,7 @@ class Capturer:
             self.model.train(mode == "train")
             self.state.restore()
             torch.default_generator.manual_seed(seed)
-            with watching(tape), Audit(tape) if batch == BATCHES[0] else nullcontext(), tape:
+            with self.watch.of(tape), Audit(tape) if batch == BATCHES[0] else nullcontext(), tape:
                 output = self.model(batch_images)
         except BaseException as error:  # student code may turn our refusal into anything
             if tape.refusal is not None:
@@ -236,9 +239,10 @@ class Capturer:
 
     def programs(self) -> dict[Mode, Program]:
         """Return both modes' programs, each from two traces; state counts where either mode reads it."""
-        traces = {mode: [self.trace(mode, batch, self.seed(mode, batch)) for batch in BATCHES] for mode in MODES}
-        used = {leaf for pair in traces.values() for leaf in self.read_leaves(pair[0])}
-        return {mode: self.program(mode, [only(trace, used) for trace in traces[mode]], used) for mode in MODES}
+        with self.watch:
+            traces = {mode: [self.trace(mode, batch, self.seed(mode, batch)) for batch in BATCHES] for mode in MODES}
+            used = {leaf for pair in traces.values() for leaf in self.read_leaves(pair[0])}
+            return {mode: self.program(mode, [only(trace, used) for trace in traces[mode]], used) for mode in MODES}
 
     def program(self, mode: Mode, traces: list[Trace], used: set[int]) -> Program:
         """Merge two traces; where these differ, a third tells why."""

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import msgspec
 
 from grader.protocol import CaptureJob, Probe
-from grader.worker import main
+from grader.worker import main, rehearsal
 
 OURS = "grader"
 
 for message in (CaptureJob, Probe):
     msgspec.msgpack.Decoder(message)  # resolves the types by the names of their modules, while there are such modules
+
+
+@cache
+def _ours() -> tuple[str, ...]:
+    """Return the names of our modules: looked for once, where all are loaded, and not by each worker."""
+    return tuple(name for name in sys.modules if name.partition(".")[0] == OURS)
 
 
 class Withdrawn:
@@ -33,9 +40,15 @@ class Withdrawn:
         return None
 
 
+def rehearse() -> None:
+    """Do what every worker does, before any is forked."""
+    _ours()
+    rehearsal.rehearse()
+
+
 def serve(channel: main.Channel) -> None:
     """Withdraw our modules and answer one job."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == OURS]:
-        del sys.modules[name]
+    for name in _ours():
+        sys.modules.pop(name, None)
     sys.meta_path.insert(0, Withdrawn())
     main.serve(channel)

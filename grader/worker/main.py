@@ -12,6 +12,7 @@ from grader.graph import Mode
 from grader.pictures import probe_images
 from grader.protocol import CaptureJob, Probe
 from grader.worker import capture, environment
+from grader.worker.addresses import Addresses
 from grader.worker.load import load
 from grader.worker.refusal import Refused
 
@@ -66,18 +67,21 @@ def run_plain(job: CaptureJob, channel: Channel) -> None:
         return
     probe = msgspec.msgpack.decode(data, type=Probe)
     outputs: dict[str, Tensor] = {}
+    addresses = Addresses()
     for mode, place in PROBES:
         batch = probe.batches[place]
-        output = plain_forward(model, state, mode, place, probe, job)
+        output = plain_forward(model, state, mode, place, probe, job, addresses)
         for number, tensor in enumerate(capture.tensors_in(output)):
             outputs[f"{mode}.{batch}.{number}"] = tensor.detach().clone()
     channel.send(b"T" + wire.encode_tensors(outputs))
 
 
-def plain_forward(model: Any, state: capture.Snapshot, mode: Mode, place: int, probe: Probe, job: CaptureJob) -> Any:
+def plain_forward(
+    model: Any, state: capture.Snapshot, mode: Mode, place: int, probe: Probe, job: CaptureJob, addresses: Addresses
+) -> Any:
     """Run one forward as at home: without any mode of ours, unless the model can't run so (it asks for a GPU)."""
     for rewrite in (False, True):
-        images = probe_images(probe, place, job.input_shape)
+        images = addresses.give(probe_images(probe, place, job.input_shape), mode)
         try:
             return capture.forward(model, mode, images, probe.seed, job, state=state, rewrite=rewrite)
         except Refused:

@@ -528,9 +528,16 @@ _FINDER = _Finder()
 
 def install(files: Files) -> None:
     """Make a submission's files importable; those of an earlier one are forgotten."""
+    uninstall()
+    _FINDER.files = files
+    sys.meta_path.append(_FINDER)
+
+
+def uninstall() -> None:
+    """Forget a submission's files."""
     for name in _FINDER.names:
         sys.modules.pop(name, None)
     _FINDER.names.clear()
-    _FINDER.files = files
-    if _FINDER not in sys.meta_path:
-        sys.meta_path.append(_FINDER)
+    _FINDER.files = None
+    if _FINDER in sys.meta_path:
+        sys.meta_path.remove(_FINDER)

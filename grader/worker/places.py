@@ -24,6 +24,12 @@ def remember(file: str, text: str) -> None:
     _lines[file] = text.split("\n")
 
 
+def forget() -> None:
+    """Forget the texts of all files, and the places in them."""
+    _lines.clear()
+    _spans.clear()
+
+
 def line_of(file: str, line: int) -> str:
     """Return a line as its reader counts: 'line 7', in a notebook 'cell 2, line 7'."""
     ranges = cell_ranges("\n".join(_lines.get(file, []))) if is_notebook(file) else []

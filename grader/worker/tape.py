@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -130,14 +131,14 @@ class Tape(TorchFunctionMode):
             item for item in raw_args if item is not DEVICE and not (name in MOVES and isinstance(item, str))
         )
         raw_kwargs = {key: self.encode(value, name) for key, value in kwargs.items() if key not in PLACEMENT}
-        given = list(_tensors((args, kwargs)))
+        given = _tensors((args, kwargs))
         if any(map(torch._C._functorch.is_functorch_wrapped_tensor, given)):
             message = "torch.func (vmap, grad and others) works on tensors that can't be recorded"
             fix = "Write this part of forward as plain PyTorch on the whole batch."
             self.refuse(Refusal("capture", message, fix=fix, span=places.nearest(sys._getframe())))
         versions = list(map(_version, given))
         result = func(*args, **kwargs)
-        found = list(_tensors(result))
+        found = _tensors(result)
         wrote = [tensor for tensor, version in zip(given, versions, strict=True) if _version(tensor) != version]
         if self.table[name].reads_numbers and any(_memory(tensor) in self.derived for tensor in given):
             self.derived.update(_memory(tensor) for tensor in (*found, *wrote))
@@ -177,7 +178,7 @@ class Tape(TorchFunctionMode):
             isinstance(short, tuple) and short[0] == "__get__" and short[1] in METADATA_PROPERTIES
         ):
             return func(*args, **kwargs)
-        given = list(_tensors((args, kwargs)))
+        given = _tensors((args, kwargs))
         if short in ("register_hook", "register_post_accumulate_grad_hook"):
             self.hooked.extend(filter(None, [places.nearest(sys._getframe())]))
             return func(*args, **kwargs)
@@ -318,17 +319,23 @@ class Audit(TorchDispatchMode):
 HARMLESS = frozenset(("aten.detach.default", "aten.alias.default", "aten.lift_fresh.default"))
 
 
-class watching:
-    """Keep track of which module runs, while a tape records."""
+class Watch:
+    """Keeps track of which module runs, for the tape that records.
 
-    def __init__(self, tape: Tape) -> None:
-        self.tape = tape
+    A change of `nn.Module` reaches each of its some hundred subclasses, so one serves all traces of a model.
+    """
+
+    def __init__(self) -> None:
+        self.tape: Tape | None = None
         self.call = nn.Module.__call__
 
-    def __enter__(self) -> None:
-        tape, call = self.tape, self.call
+    def __enter__(self) -> Watch:
+        call = self.call
 
         def tracked(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            tape = self.tape
+            if tape is None:
+                return call(module, *args, **kwargs)
             path = tape.paths.get(id(module), tape.module)
             tape.calls[path] = tape.calls.get(path, 0) + 1
             tape.modules.append(path)
@@ -338,9 +345,19 @@ class watching:
                 tape.modules.pop()
 
         nn.Module.__call__ = tracked  # type: ignore[method-assign]
+        return self
 
     def __exit__(self, *error: Any) -> None:
         nn.Module.__call__ = self.call  # type: ignore[method-assign]
+
+    @contextmanager
+    def of(self, tape: Tape) -> Iterator[None]:
+        """Watch for one tape."""
+        self.tape = tape
+        try:
+            yield
+        finally:
+            self.tape = None
 
 
 def _memory(tensor: Tensor) -> int:
@@ -360,15 +377,18 @@ def _same_view(one: Tensor, other: Tensor) -> bool:
     return shape and one.storage_offset() == other.storage_offset() and one.dtype == other.dtype
 
 
-def _tensors(items: Any) -> Iterator[Tensor]:
+def _tensors(items: Any) -> list[Tensor]:
     if isinstance(items, Tensor):
-        yield items
-    elif isinstance(items, (tuple, list)):
-        for item in items:
-            yield from _tensors(item)
-    elif isinstance(items, dict):
-        for item in items.values():
-            yield from _tensors(item)
+        return [items]
+    if isinstance(items, dict):
+        items = items.values()
+    elif not isinstance(items, (tuple, list)):
+        return []
+    found: list[Tensor] = []
+    for item in items:  # most are numbers, and asked for thousands of times
+        if type(item) not in PLAIN:
+            found += _tensors(item)
+    return found
 
 
 def _short(func: Any) -> str | tuple[str, str]:

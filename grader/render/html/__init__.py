@@ -31,12 +31,11 @@ from grader.report import Report
 def render(report: Report, options: Options) -> str:
     """Return the page; its size is bounded, however long the model and its lines are."""
     style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     page = _environment().get_template("page.html")
     return page.render(
         report=report,
         style=Markup(style),  # a file of ours
-        style_digest=digest,
+        style_digest=digest_of(style),
         verdict=verdict(report),
         counts=counts(report),
         facts=facts(report),
@@ -50,15 +49,10 @@ def render(report: Report, options: Options) -> str:
     )
 
 
-@cache
-def _style() -> str:
-    return files(__name__).joinpath("page.css").read_text("utf-8")
-
-
-@cache
-def _environment() -> Environment:
+def templates_of(package: str) -> Environment:
+    """Return the templates of a package; every text that enters them is escaped, and shown where it does not print."""
     environment = Environment(
-        loader=PackageLoader(__name__),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
@@ -66,11 +60,33 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": "{:,}".format, "number": "{:g}".format, "decimals": _decimals}
+    return environment
+
+
+@cache
+def base_style() -> str:
+    """Return what all pages look like: colours, light and dark, and type."""
+    return files(__name__).joinpath("base.css").read_text("utf-8")
+
+
+@cache
+def _style() -> str:
+    return base_style() + files(__name__).joinpath("page.css").read_text("utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = templates_of(__name__)
     environment.filters |= {"rounded_down": rounded_down}
     environment.filters |= {"cut": cut, "lines": str.splitlines, "quote": shlex.quote}
     environment.globals |= {"Mark": Mark, "excerpts": excerpts, "marks_of": marks_of, "changes": changes}
     environment.globals |= {"recipe": recipe, "frame": FRAME, "losses": LOSSES}
     return environment
+
+
+def digest_of(text: str) -> str:
+    """Return what a content security policy calls a style or a script of the page by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _decimals(value: float | None, digits: int) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from grader.sandbox.confine.state import Unavailable
 
 PROGRAM = "bwrap"
+LARGE_PAGES = "/sys/kernel/mm/transparent_hugepage"  # the C library looks there for whether there are any
 
 
 def wrapped(command: Sequence[str], readable: Iterable[str], info: int) -> list[str]:
@@ -34,6 +35,7 @@ def wrapped(command: Sequence[str], readable: Iterable[str], info: int) -> list[
     options += ["--hostname", "s5-grade"]
     binds = [part for path in _needed(command[0], readable) for part in ("--ro-bind", path, path)]
     kernel = ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys/devices/system", "/sys/devices/system"]
+    kernel += ["--ro-bind-try", LARGE_PAGES, LARGE_PAGES]
     kernel += ["--remount-ro", "/dev", "--remount-ro", "/"]  # one submission leaves nothing there for the next
     closing = ["--info-fd", str(info), "--chdir", "/", "--"]
     return [program, *options, *binds, *kernel, *closing, *command]

@@ -1,0 +1,1 @@
+"""A whole class: what is handed in, an engine that grades it, a gradebook that remembers."""
