@@ -560,7 +560,7 @@ def test_curves_of_any_numbers_stay_in_their_frame(losses: list[float], accuracy
 @pytest.mark.skipif(not PICTURES.exists(), reason="needs the source tree")
 def test_pictures_are_small_and_the_report_that_they_show_can_be_rendered() -> None:
     sizes = {path.stem: path.stat().st_size for path in PICTURES.glob("*.png")}
-    assert sorted(sizes) == ["model", "page", "page-dark", "phone", "terminal", "training"]
+    assert sorted(sizes) == ["class", "class-dark", "model", "page", "page-dark", "phone", "terminal", "training"]
     assert max(sizes.values()) <= 300_000
     trained = msgspec.json.decode((PICTURES / "trained.json").read_bytes(), type=Report)
     assert "Confirmed: this trained model" in page(trained).prose()

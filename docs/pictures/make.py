@@ -1,8 +1,8 @@
 """Make the pictures beside this script: python docs/pictures/make.py
 
 They show what s5-grade says of `examples/first_try.py`, graded anew, and of the reference model, whose training takes
-minutes: its report is kept in `trained.json`, and `--train` makes that anew too. Needs playwright and Chromium; the
-pictures of the repository were made with the fonts Inter and JetBrains Mono installed.
+minutes: its report is kept in `trained.json`, and `--train` makes that anew too. The class is invented. Needs
+playwright and Chromium; the pictures of the repository were made with the fonts Inter and JetBrains Mono installed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
+from invented import invented_class
 from playwright.sync_api import Browser, FloatRect, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from grader.classroom.page import class_page
 from grader.grade import grade
 from grader.render import Options, render
 from grader.report import Report
@@ -89,12 +91,15 @@ class Picture(NamedTuple):
 
 def pictures(first: Report, trained: Report) -> list[Picture]:
     first_page, trained_page = (render(report, "html", Options()) for report in (first, trained))
+    whole_class = class_page(invented_class(), lambda grade: f"students/{grade.student.id}.html" if grade.key else None)
     return [
         Picture("terminal", terminal(first, "s5-grade examples/first_try.py"), 860, "dark", "body", margin=0),
         Picture("page", first_page, 960, "light", "body", height=1240),
         Picture("page-dark", first_page, 960, "dark", "section.rule:has(#rule-4)"),
         Picture("phone", first_page, 390, "light", "body", height=1180),
         Picture("model", trained_page, 960, "light", "section:has(> #model)", height=900),
+        Picture("class", whole_class, 1080, "light", "body", margin=0, height=1240),
+        Picture("class-dark", whole_class, 1080, "dark", "section.all", height=577),
         Picture("training", trained_page, 960, "light", "section:has(> #training)"),
     ]
 

@@ -23,6 +23,8 @@ COMMANDS = {
     "bundle": "bundle:bundle_command",
     "replay": "bundle:replay_command",
     "export": "export:export_command",
+    "class": "classroom:class_command",
+    "gradebook": "gradebook:gradebook_command",
 }
 
 

@@ -26,6 +26,8 @@ Other commands:
   s5-grade export PATH      the graph that is graded, as PyTorch source
   s5-grade bundle PATH      one file that repeats the verdict elsewhere
   s5-grade replay BUNDLE    repeat it, and compare
+  s5-grade class FOLDER     a whole class, with a gradebook
+  s5-grade gradebook FILE   the grades of a class, and what a person decides
 
 A file that is called like a command is named ./layers.
 

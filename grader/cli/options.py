@@ -60,16 +60,16 @@ FORMAT = click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="terminal", show_default=True, help="Of the report."
 )
 
+SANDBOXES = click.Choice(["auto", "strict", "off"])
 SANDBOX = click.option(
     "--sandbox",
-    type=click.Choice(["auto", "strict", "off"]),
+    type=SANDBOXES,
     default=_default_sandbox,
     help="Take the best that this machine has, refuse to run below a sealed one, or use none."
     " [default: auto; strict where CI is set]",
 )
 
-SOURCE = together(
-    click.argument("path", metavar="PATH"),
+GRADING = together(
     click.option("--rules", metavar="FILE", help="Rules to grade by. [default: those of the assignment]"),
     click.option("--file", metavar="NAME", help="The file of a folder that holds the model."),
     click.option("--class", "class_name", metavar="NAME", help="The class to grade, where a file has several."),
@@ -82,8 +82,8 @@ SOURCE = together(
         show_default=True,
         help="Seconds that the submission's code may take.",
     ),
-    SANDBOX,
 )
+SOURCE = together(click.argument("path", metavar="PATH"), GRADING, SANDBOX)
 SUBMISSION = together(SOURCE, OUTPUT)
 
 TRAINING = together(

@@ -79,8 +79,10 @@ def write_file(output: str, content: str | bytes) -> None:
             file.write(data)
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk does not say which file it was
+            raise OSError(error.errno, error.strerror, output) from None
         raise
 
 

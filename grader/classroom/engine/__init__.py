@@ -1,0 +1,8 @@
+"""The engine of a class on one machine: several submissions at a time, over one process that has imported torch."""
+
+from __future__ import annotations
+
+from grader.classroom.engine.bench import Bench, EngineError, Stopped
+from grader.classroom.engine.local import Local
+
+__all__ = ["Bench", "EngineError", "Local", "Stopped"]

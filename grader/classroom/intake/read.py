@@ -1,0 +1,216 @@
+"""A folder or a zip file of submissions as a class: read this first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from grader.classroom.intake import layouts
+from grader.classroom.intake.archive import ArchiveError, open_archive
+from grader.classroom.intake.attempts import in_order, natural
+from grader.classroom.intake.claims import Claims, is_pattern
+from grader.classroom.intake.finds import Find, Finds
+from grader.classroom.intake.handed import Handed
+from grader.classroom.intake.match import Index
+from grader.classroom.intake.problems import SHOWN, IntakeError
+from grader.classroom.intake.roster import Claim, Enrolled, Roster, read_roster
+from grader.classroom.intake.stores import Folder, Store, joined
+from grader.classroom.types import Attempt, Class, Student, TimeSource, Unmatched
+from grader.manifest import Entry, shown_path
+from grader.render.escape import visible
+
+LOOKED_FOR = (
+    "a folder, a zip file or a git checkout for each student, or names as Canvas and Moodle give them in a download"
+)
+WAY_OUT = (
+    "Move each student's files into a folder of their own, or say whose they are in a roster with a column 'path'."
+)
+
+
+def read_class(path: str, roster: str | None = None, file: str | None = None) -> Class:
+    """Find the submissions in a folder or a zip file, and whose they are; only names are looked at, no bytes read.
+
+    `roster` is a CSV file with the students; without one, they are those whose submissions there are. `file` names the
+    one in each submission that holds the model. Raises IntakeError.
+    """
+    enrolled = None if roster is None else read_roster(roster)
+    root = _root(path, roster)
+    found = _Found() if enrolled is None else _Found(enrolled.enrolled)
+    layout = _told_by_names(root, found) if enrolled is None else _told_by_roster(root, enrolled, found)
+    if not any(found.finds.values()):
+        raise IntakeError(_nothing(root, found))
+    attempts = [
+        Attempt(
+            id,
+            number,
+            _path(root, find.path),
+            Handed(find.tree, find.file or file),
+            find.submitted,
+            find.time_source,
+            find.late,
+        )
+        for id in found.students
+        for number, find in enumerate(in_order(found.finds.get(id, ()), found.claims.get(id)), 1)
+    ]
+    unmatched = sorted(
+        {Unmatched(_path(root, name), reason) for name, reason in found.left}, key=msgspec.structs.astuple
+    )
+    return Class(layout, tuple(found.students.values()), tuple(attempts), tuple(unmatched))
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What is read: `shown` is where it lies, `stem` what a zip file would call a folder with all of it."""
+
+    store: Store
+    shown: str
+    stem: str
+    time_source: TimeSource
+    entries: list[Entry]
+    faults: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Found:
+    """The students and what was found of each, with the claim of a row where one named it."""
+
+    def __init__(self, enrolled: Iterable[Enrolled] = ()) -> None:
+        self.students: dict[str, Student] = {}
+        self.finds: dict[str, list[tuple[Find, Claim | None]]] = defaultdict(list)
+        self.claims: dict[str, Claim] = {}
+        self.left: list[tuple[str, str]] = []
+        for one in enrolled:
+            self.students[one.student.id] = one.student
+            self.claims.update((one.student.id, claim) for claim in one.claims if not claim.path)
+
+    def add(self, id: str, find: Find, claim: Claim | None = None) -> None:
+        student = self.students.get(id) or Student(id, find.who.name)
+        platform = {**find.who.platform, **student.platform}
+        self.students[id] = msgspec.structs.replace(student, platform=platform)
+        self.finds[id].append((find, claim))
+
+
+def _root(path: str, roster: str | None) -> _Root:
+    place, shown = Path(path), shown_path(path)
+    try:
+        if place.is_dir():
+            folder = Folder(place)
+            entries = [entry for entry in layouts.listing(folder) if not _is_same(place / entry.name, roster)]
+            return _Root(folder, shown, "", "file", entries)
+        archive = open_archive(place, shown)
+    except FileNotFoundError:
+        raise IntakeError(f"there is no file and no folder {shown!r}") from None
+    except ArchiveError as error:
+        fix = "To grade a single submission, leave out 'class'."
+        raise IntakeError(f"{error.message}; expected a folder or a zip file with submissions. {fix}") from None
+    except (OSError, ValueError) as error:
+        raise IntakeError(f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return _Root(archive, shown, place.stem, "archive", layouts.listing(archive), archive.faults)
+
+
+def _is_same(path: Path, roster: str | None) -> bool:
+    try:
+        return roster is not None and path.name == Path(roster).name and path.samefile(roster)
+    except OSError:
+        return False
+
+
+def _told_by_names(root: _Root, found: _Found) -> str:
+    """Find the submissions and their students by names alone, and return the layout in words."""
+    folder = layouts.wrapped(root.store, root.entries, root.stem)
+    entries = layouts.listing(root.store, folder) if folder else root.entries
+    result = layouts.finds(layouts.below(root.store, folder), entries, root.time_source, roster=False)
+    for find in sorted(result.found, key=_by_student):
+        found.add(find.who.id, _moved(find, folder))
+    found.left += [*root.faults, *((joined(folder, name), reason) for name, reason in result.left)]
+    return " and ".join(result.layouts)
+
+
+def _told_by_roster(root: _Root, roster: Roster, found: _Found) -> str:
+    """Find the submissions of a roster's students, and return the layout in words."""
+    claims = Claims(root.store, roster.enrolled, root.time_source)
+    claimed, lost = claims.followed()
+    index = Index([one for one in roster.enrolled if not all(claim.path for claim in one.claims)], roster.file)
+    for one, claim, find in claimed:
+        other = index.find(find.who) if is_pattern(claim.path) else ""
+        if isinstance(other, str):
+            found.add(one.student.id, find, claim)
+        else:  # 'ada*' met what is called just as another student is, who has no path
+            found.add(other.student.id, find)
+    found.left += [*root.faults, *lost]
+    folder = "" if claimed else _wrapped(root, index)
+    rest = [(folder, layouts.listing(root.store, folder))] if folder else claims.rest(root.entries)
+    told = [f"paths in {roster.file}"] if claimed else []
+    for place, entries in rest:
+        store = layouts.below(root.store, place)
+        result = layouts.finds(store, entries, root.time_source, roster=True)
+        told += [layout for layout in _matched(result, place, index, found) if layout not in told]
+    return " and ".join(told)
+
+
+def _wrapped(root: _Root, index: Index) -> str:
+    """Return the folder that holds the whole class; one that is called like a student of the roster does not."""
+    if len(root.entries) == 1:
+        lone = layouts.finds(root.store, root.entries, root.time_source, roster=True).found
+        if any(not isinstance(index.find(find.who), str) for find in lone):
+            return ""
+        if root.entries[0].kind == "folder":
+            return root.entries[0].name
+    return ""
+
+
+def _matched(result: Finds, place: str, index: Index, found: _Found) -> Iterable[str]:
+    """Give submissions to the students whom they name, and return the layouts in words."""
+    met = False
+    for find, student in _owned(result.found, index):
+        if isinstance(student, str):
+            found.left.append((joined(place, find.path), student))
+        else:
+            met = True
+            found.add(student.student.id, _moved(find, place))
+    found.left += [(joined(place, name), reason) for name, reason in result.left]
+    return result.layouts if met else ()
+
+
+def _owned(finds: Sequence[Find], index: Index) -> Iterator[tuple[Find, Enrolled | str]]:
+    """Yield submissions, each with its student, or why that can't be told.
+
+    Two numbers of a platform are two people. Where both are called as one student is, it is the one whose number is the
+    student's id, or else neither.
+    """
+    owners = [index.find(find.who) for find in finds]
+    numbers: dict[str, set[str]] = defaultdict(set)
+    for find, owner in zip(finds, owners, strict=True):
+        if not isinstance(owner, str):
+            numbers[owner.student.id].update(find.who.platform.values())
+    for find, owner in zip(finds, owners, strict=True):
+        number = "".join(find.who.platform.values())
+        if isinstance(owner, str) or number in ("", owner.student.id) or len(numbers[owner.student.id]) < 2:
+            yield find, owner
+        else:
+            people = ", ".join(sorted(numbers[owner.student.id])[:SHOWN])
+            yield find, f"{owner.student.id} has the name of more than one person: {people}"
+
+
+def _by_student(find: Find) -> tuple[str, list[tuple[int, str]]]:
+    return find.who.name.casefold(), natural(find.who.id)
+
+
+def _moved(find: Find, folder: str) -> Find:
+    return replace(find, path=joined(folder, find.path)) if folder else find
+
+
+def _path(root: _Root, name: str) -> str:
+    return str(Path(root.shown, shown_path(name)))
+
+
+def _nothing(root: _Root, found: _Found) -> str:
+    """Return why there is nothing to grade, and the way out."""
+    words = f"{root.shown}: no submission was found. Looked for {LOOKED_FOR}."
+    reasons = [f"\n  {visible(_path(root, name))}: {reason}" for name, reason in found.left]
+    more = [f"\n  and {len(reasons) - SHOWN:,} more"] if len(reasons) > SHOWN else []
+    met = ["\nFound, but no submission:", *reasons[:SHOWN], *more] if reasons else []
+    return "".join([words, *met, "\n", WAY_OUT])

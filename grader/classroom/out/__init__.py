@@ -1,0 +1,1 @@
+"""The gradebook in the forms of others: pure functions from a ClassReport to bytes, a module each."""

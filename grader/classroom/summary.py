@@ -1,0 +1,134 @@
+"""What a class came to, as text for a terminal: the numbers first, then what a person has to look at."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from grader.classroom.gradebook import Change, Comparison
+from grader.classroom.types import ClassReport, Grade, RuleOutcome
+from grader.render.escape import shortened, visible
+
+SHOWN = 10  # of each list; the gradebook and its forms hold them all
+LENGTH = 400  # code points of one line of a list
+VERDICTS = {
+    "pass": "passed",
+    "fail": "failed",
+    "error": "could not be graded",
+    "missing": "handed in nothing",
+    "waiting": "not graded yet",
+}
+STATUSES = ("pass", "fail", "error", "skipped")
+
+
+def summary(report: ClassReport, width: int = 100, strays: Sequence[str] = ()) -> str:
+    """Return the text, lines no longer than `width` columns where that can be.
+
+    `strays` are ids that have an override and are no student's of the class.
+    """
+    parts = [
+        _headline(report),
+        _rules(report),
+        _listed("Could not be graded", _troubled(report.grades), width),
+        _listed("Lost points by the time of a file, which copying may change", _late_by_file(report.grades), width),
+        _listed("Have an override, but are not in the class", strays, width),
+        _listed("Belong to no student", (f"{item.path}: {item.reason}" for item in report.unmatched), width),
+        _listed("Alike: a hint to look, no verdict", _alike(report), width),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def counts(grades: Iterable[Grade]) -> Counter[str]:
+    """Return how many students each verdict was given."""
+    return Counter(grade.verdict for grade in grades)
+
+
+def _headline(report: ClassReport) -> str:
+    found = counts(report.grades)
+    students = len(report.grades)
+    told = ", ".join(f"{found[verdict]:,} {words}" for verdict, words in VERDICTS.items() if found[verdict])
+    title = visible(report.title)
+    return f"{title}: {students:,} student{'' if students == 1 else 's'}" + (f", {told}\n" if told else "\n")
+
+
+def _rules(report: ClassReport) -> str:
+    """Return a table of the rules: how many passed and failed each."""
+    outcomes = {rule: Counter[str]() for rule in report.rules}
+    for grade in report.grades:
+        for outcome in grade.rules:
+            if outcome.id in outcomes:
+                outcomes[outcome.id][_status(grade, outcome)] += 1
+    if not any(outcomes.values()):
+        return ""
+    broad = max(len("rule"), *map(len, outcomes))
+    rows = [
+        f"  {rule:{broad}}" + "".join(f"{found[status]:>12,}" for status in STATUSES)
+        for rule, found in outcomes.items()
+    ]
+    head = f"  {'rule':{broad}}" + "".join(f"{name:>12}" for name in ("passed", "failed", "not judged", "skipped"))
+    return "\n".join([head, *rows]) + "\n"
+
+
+def _status(grade: Grade, outcome: RuleOutcome) -> str:
+    return "error" if grade.verdict == "error" and outcome.status != "fail" else outcome.status
+
+
+def _troubled(grades: Sequence[Grade]) -> Iterator[str]:
+    for grade in grades:
+        if grade.verdict == "error":
+            yield f"{grade.student.name or grade.student.id}: {grade.headline}"
+
+
+def _late_by_file(grades: Sequence[Grade]) -> Iterator[str]:
+    """Yield who is late by a time that is neither the roster's nor the platform's."""
+    for grade in grades:
+        counts = grade.penalty > 0 and grade.override is None
+        if counts and grade.submitted is not None and grade.time_source in ("file", "archive"):
+            when = f"{grade.submitted:%Y-%m-%d %H:%M}"
+            yield f"{grade.student.name or grade.student.id}: {grade.penalty:g} points, {when}"
+
+
+def _alike(report: ClassReport) -> Iterator[str]:
+    names = {grade.student.id: grade.student.name or grade.student.id for grade in report.grades}
+    for group in report.alike:
+        members = [names.get(member, member) for member in group.members]
+        rest = f" and {len(members) - SHOWN:,} more" if len(members) > SHOWN else ""
+        yield f"{', '.join(members[:SHOWN])}{rest}: {group.why}"
+
+
+def _listed(title: str, lines: Iterable[str], width: int) -> str:
+    """Return the first lines of a list under its title, '' where it has none; long lines go on below."""
+    found = list(lines)
+    if not found:
+        return ""
+    shown = [
+        textwrap.fill(shortened(visible(line), LENGTH), width, initial_indent="  ", subsequent_indent="    ")
+        for line in found[:SHOWN]
+    ]
+    rest = [f"  … and {len(found) - SHOWN:,} more"] if len(found) > SHOWN else []
+    return "\n".join([f"{title} ({len(found):,}):", *shown, *rest]) + "\n"
+
+
+_KINDS = {"better": "better", "worse": "worse", "other": "changed", "came": "new", "went": "gone"}
+
+
+def difference(found: Comparison, width: int = 100) -> str:
+    """Return whose grade changed between two gradebooks, from what to what, and why."""
+    both = found.changed + found.unchanged
+    numbers = f"{found.changed:,} of {both:,} students have another grade"
+    kinds = f"{found.better:,} better, {found.worse:,} worse; {found.came:,} came, {found.went:,} went"
+    return f"{numbers}: {kinds}\n" + "".join(f"\n{_changed(change, width)}" for change in found.changes)
+
+
+def _changed(change: Change, width: int) -> str:
+    who = visible(change.student.name or change.student.id)
+    head = f"{_KINDS[change.kind]}: {who}, {_points(change.before)} → {_points(change.after)}\n"
+    return head + "".join(f"  {shortened(visible(reason.text), max(20, width - 2))}\n" for reason in change.reasons)
+
+
+def _points(grade: Grade | None) -> str:
+    if grade is None:
+        return "not in the class"
+    points = "no points" if grade.final is None else f"{grade.final:g} of {grade.max_score or 0:g} points"
+    return f"{VERDICTS[grade.verdict]} with {points}"

@@ -1,0 +1,189 @@
+"""`s5-grade class` and `s5-grade gradebook` as an instructor uses them, on a class of four, through real processes."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from grader import cli
+from grader.cli.classroom import beside
+
+ROOT = Path(__file__).resolve().parents[1]
+GOOD = (ROOT / "reference_model" / "model.py").read_text()
+NO_DROPOUT = GOOD.replace("nn.Dropout(0.02)", "nn.Identity()").replace("nn.Dropout(", "nn.Identity(")
+CLASS = {"ada": GOOD, "bob": NO_DROPOUT, "cyd": "def broken(:\n"}
+ROSTER = "id,name\nada,Ada Lovelace\nbob,Bob\ncyd,=Cyd\ndee,Dee\n"
+GRADEBOOK_OF_CANVAS = """\
+Student,ID,SIS User ID,SIS Login ID,Section,Session 5 (123456),Other (7)
+Points Possible,,,,,80,10
+"Lovelace, Ada",11,ada,ada,One,,9
+Bob,12,bob,bob,One,,8
+"""
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """Grade the class once; return its folder, and the exit code."""
+    folder = tmp_path_factory.mktemp("class")
+    for name, source in CLASS.items():
+        (folder / "submissions" / name).mkdir(parents=True)
+        (folder / "submissions" / name / "model.py").write_text(source)
+    (folder / "roster.csv").write_text(ROSTER)
+    (folder / "canvas.csv").write_text(GRADEBOOK_OF_CANVAS)
+    outputs = ["--csv", str(folder / "grades.csv"), "--jsonl", str(folder / "grades.jsonl")]
+    outputs += ["--html", str(folder / "pages"), "--canvas", f"{folder / 'canvas.csv'}={folder / 'upload.csv'}"]
+    return folder, run(folder, *outputs, "--assignment", "123456")
+
+
+@pytest.fixture
+def folder(graded: tuple[Path, int], tmp_path: Path) -> Path:
+    """Return a copy of the graded class, to change at will."""
+    return Path(shutil.copytree(graded[0], tmp_path / "class"))
+
+
+def run(folder: Path, *options: str) -> int:
+    roster = ["--roster", str(folder / "roster.csv")]
+    return cli.run(["class", str(folder / "submissions"), *roster, "--sandbox", "auto", *options])
+
+
+def gradebook(folder: Path, *options: str) -> int:
+    return cli.run(["gradebook", str(folder / "submissions.gradebook.sqlite"), *options])
+
+
+def rows(folder: Path, name: str = "grades.csv") -> list[dict[str, str]]:
+    with (folder / name).open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_class_is_graded_whatever_is_wrong_with_some(graded: tuple[Path, int]) -> None:
+    folder, code = graded
+    assert code == 3  # one could not be graded
+    found = {row["id"]: (row["name"], row["verdict"], row["final"]) for row in rows(folder)}
+    assert found == {
+        "ada": ("Ada Lovelace", "pass", "80"),
+        "bob": ("Bob", "fail", "60"),
+        "cyd": ("'=Cyd", "error", ""),
+        "dee": ("Dee", "missing", ""),
+    }
+    lines = [json.loads(line) for line in (folder / "grades.jsonl").read_text().splitlines()]
+    assert {line["id"]: line["parameters"] for line in lines} == {"cyd": None, "ada": 8932, "bob": 8932, "dee": None}
+    assert len(list((folder / "pages" / "students").glob("*.html"))) == 3
+
+
+def test_the_gradebook_of_canvas_has_its_column_filled(graded: tuple[Path, int]) -> None:
+    assert (graded[0] / "upload.csv").read_text() == GRADEBOOK_OF_CANVAS.replace("One,,9", "One,80.00,9").replace(
+        "One,,8", "One,60.00,8"
+    )
+
+
+def test_a_second_run_grades_nothing_and_tells_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder) == 3
+    out, err = capsys.readouterr()
+    assert err.splitlines()[-1] == "grading: 3 of 3, 1 passed, 1 failed, 1 not gradable, 3 known already"
+    assert out.startswith("Session 5")
+    assert "4 students, 1 passed, 1 failed, 1 could not be graded, 1 handed in nothing\n" in out
+
+
+def test_a_changed_submission_changes_one_grade_and_the_difference_says_why(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = folder / "submissions.gradebook.sqlite", folder / "after.sqlite"
+    shutil.copy(before, after)
+    (folder / "submissions" / "bob" / "model.py").write_text(GOOD)
+    assert run(folder, "--gradebook", str(after)) == 3
+    assert "3 of 3, 2 passed, 0 failed, 1 not gradable, 3 known already" in capsys.readouterr().err  # as ada's is
+    assert cli.run(["class", "--diff", str(before), str(after)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[:4] == [
+        "1 of 4 students have another grade: 1 better, 0 worse; 0 came, 0 went",
+        "",
+        "better: Bob, failed with 60 of 80 points → passed with 80 of 80 points",
+        "  the submitted file is another one",
+    ]
+    assert cli.run(["class", "--diff", str(after), str(after)]) == 0
+
+
+def test_a_person_may_decide_otherwise(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    decided = ["--override", "bob", "--points", "75", "--reason", "oral exam", "--author", "G. Hopper"]
+    assert gradebook(folder, *decided, "--csv", str(folder / "new.csv")) == 0
+    found = {row["id"]: (row["score"], row["override"], row["final"]) for row in rows(folder, "new.csv")}
+    assert found == {"ada": ("80", "", "80"), "bob": ("60", "75", "75"), "cyd": ("", "", ""), "dee": ("", "", "")}
+    assert (
+        gradebook(folder, "--override", "bob", "--points", "none", "--reason", "mistake", "--author", "G. Hopper") == 0
+    )
+    capsys.readouterr()
+    assert gradebook(folder, "--history", "bob") == 0
+    assert [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()] == [
+        "75 points  G. Hopper: oral exam",
+        "taken back  G. Hopper: mistake",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["class"], "Missing argument 'SUBMISSIONS': a folder or a zip archive."),
+        (["class", "nowhere"], "nowhere"),
+        (
+            ["class", ".", "--diff", "a", "b"],
+            "--diff compares two gradebooks and grades nothing: leave out SUBMISSIONS.",
+        ),
+        (["class", "--diff", "old.sqlite", "new.sqlite"], "old.sqlite"),
+        (["class", ".", "--assignment", "5"], "--assignment names a column of the file that --canvas is given."),
+        (["class", ".", "--canvas", "only-one.csv"], "'only-one.csv' is not IN=OUT"),
+        (["class", ".", "--canvas", "none.csv=out.csv"], "none.csv: No such file or directory"),
+        (["class", ".", "--csv", "no/such/folder.csv"], "no/such/folder.csv: there is no folder no/such"),
+        (["class", ".", "--html", "pages"], "--html pages lies in .: name a folder that is no part of it."),
+        (["class", ".", "--late-per-day", "nan"], "nan is not a number."),
+        (["class", ".", "--late-grace", "inf"], "inf is not a number."),
+        (["class", ".", "--starter", "none.py"], "--starter none.py: there is no file 'none.py'"),
+        (["gradebook", "none.sqlite"], "none.sqlite"),
+        (["gradebook", "x", "--override", "ada"], "--override needs --points, --reason and --author"),
+        (["gradebook", "x", "--points", "5"], "belong to --override STUDENT"),
+        (
+            ["gradebook", "x", "--override", "ada", "--points", "many"],
+            "'many' is neither a number of points nor 'none'.",
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_told_before_any_work(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_each_folder_has_a_gradebook_of_its_own_and_a_download_that_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "lab.zip").mkdir()
+    names = ("lab", "lab/", "lab.1", "lab.2", "2026.11.26", "lab.zip", "download.zip", "download.ZIP")
+    assert [Path(beside(str(tmp_path / name))).name for name in names] == [
+        "lab.gradebook.sqlite",
+        "lab.gradebook.sqlite",
+        "lab.1.gradebook.sqlite",
+        "lab.2.gradebook.sqlite",
+        "2026.11.26.gradebook.sqlite",
+        "lab.zip.gradebook.sqlite",
+        "download.gradebook.sqlite",
+        "download.gradebook.sqlite",
+    ]
+    assert beside("/") == "/.gradebook.sqlite"
+
+
+def test_a_full_disk_is_told_with_the_file_that_did_not_fit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(descriptor: int, *_: object) -> None:
+        os.close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fdopen", full)
+    assert gradebook(folder, "--csv", str(folder / "new.csv")) == 4
+    assert capsys.readouterr().err == f"s5-grade: No space left on device: {folder / 'new.csv'}\n"
+    assert [path.name for path in folder.iterdir() if "new" in path.name] == []

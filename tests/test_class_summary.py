@@ -1,0 +1,167 @@
+"""What a class came to, in words: the summary, the difference between gradebooks, and where a run stands."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timezone
+
+import msgspec
+
+from grader.classroom.gradebook import comparison
+from grader.classroom.run import Step
+from grader.classroom.summary import difference, summary
+from grader.classroom.types import AlikeGroup, ClassReport, Grade, LatePolicy, RuleOutcome, Student, Unmatched
+from grader.cli.class_progress import Pace, class_progress, counted, paced, span
+
+NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
+
+
+def grade(name: str, verdict: str, *statuses: str, final: float | None = None, headline: str = "") -> Grade:
+    outcomes = tuple(
+        RuleOutcome(id, status, 10.0, 10.0, f"{id} {status}")  # type: ignore[arg-type]
+        for id, status in zip(("size", "drop"), statuses, strict=False)
+    )
+    return Grade(
+        Student(name.lower(), name),
+        verdict,  # type: ignore[arg-type]
+        final,
+        20.0,
+        final=final,
+        headline=headline,
+        rules=outcomes,
+        path=f"{name.lower()}/model.py",
+    )
+
+
+def class_report(
+    *grades: Grade, unmatched: tuple[Unmatched, ...] = (), alike: tuple[AlikeGroup, ...] = ()
+) -> ClassReport:
+    return ClassReport(
+        "Session 5",
+        "rules.yaml",
+        "ab" * 32,
+        "0.1.0",
+        NOW,
+        "latest",
+        LatePolicy(),
+        20.0,
+        ("size", "drop"),
+        grades,
+        unmatched,
+        alike,
+    )
+
+
+def test_the_summary_tells_the_numbers_and_what_a_person_has_to_look_at() -> None:
+    report = class_report(
+        grade("Ada", "pass", "pass", "pass", final=20.0),
+        grade("Bob", "fail", "fail", "pass", final=10.0),
+        grade("Cy\x1b[31m", "error", "error", "error", headline="model.py is not Python"),
+        grade("Dee", "missing"),
+        unmatched=(Unmatched("stray.py", "no student is called so"),),
+        alike=(AlikeGroup("same", ("ada", "bob"), 0.0, "the same graph"),),
+    )
+    assert (
+        summary(report)
+        == """\
+Session 5: 4 students, 1 passed, 1 failed, 1 could not be graded, 1 handed in nothing
+
+  rule      passed      failed  not judged     skipped
+  size           1           1           1           0
+  drop           2           0           1           0
+
+Could not be graded (1):
+  Cy\\x1b[31m: model.py is not Python
+
+Belong to no student (1):
+  stray.py: no student is called so
+
+Alike: a hint to look, no verdict (1):
+  Ada, Bob: the same graph
+"""
+    )
+
+
+def test_long_lists_are_cut_and_long_lines_go_on_below() -> None:
+    report = class_report(*(grade(f"S{number:02}", "error", headline="long " * 300) for number in range(12)))
+    lines = summary(report, 60).splitlines()
+    listed = lines[lines.index("Could not be graded (12):") + 1 :]
+    assert [line for line in listed if not line.startswith("    ")] == [
+        *(f"  S{number:02}: " + " ".join(["long"] * 10) for number in range(10)),
+        "  … and 2 more",
+    ]
+    assert max(map(len, listed)) <= 60
+    assert [line.endswith("…") for line in listed].count(True) == 10
+
+
+def test_an_empty_class_is_told_as_such() -> None:
+    assert summary(class_report()) == "Session 5: 0 students\n"
+
+
+def test_the_difference_tells_whose_grade_changed_and_why() -> None:
+    old = class_report(
+        grade("Ada", "fail", "fail", "pass", final=10.0), grade("Bob", "pass", "pass", "pass", final=20.0)
+    )
+    new = class_report(
+        grade("Ada", "pass", "pass", "pass", final=20.0), grade("Bob", "pass", "pass", "pass", final=20.0)
+    )
+    assert (
+        difference(comparison(old, new))
+        == """\
+1 of 2 students have another grade: 1 better, 0 worse; 0 came, 0 went
+
+better: Ada, failed with 10 of 20 points → passed with 20 of 20 points
+  size passes now (size pass), it failed before (size fail)
+"""
+    )
+
+
+def step(done: int, known: int = 0, total: int = 100) -> Step:
+    return Step("static", total, done, known, {"pass": done - 1, "error": 1})
+
+
+def test_the_pace_counts_what_is_graded_and_not_what_is_known() -> None:
+    times = iter((0.0, 0.0, 5.0))
+    pace = Pace(lambda: next(times))
+    pace.take(step(40, 40))
+    pace.take(step(60, 50))
+    assert (pace.rate, pace.left) == (2.0, 20.0)
+    assert paced(step(60, 50), pace) == "2.0 a second, 20 s left"
+    assert counted(step(60, 50)) == "59 passed, 0 failed, 1 not gradable, 50 known already"
+
+
+def test_times_are_told_as_people_do() -> None:
+    assert [span(seconds) for seconds in (4.4, 99, 100, 5_940, 12_000)] == [
+        "4 s",
+        "99 s",
+        "2 min",
+        "99 min",
+        "3 h 20 min",
+    ]
+
+
+def test_a_log_has_a_line_at_the_end_of_a_phase() -> None:
+    log = io.StringIO()
+    with class_progress(log, colour=False) as on_step:
+        on_step(step(50))
+        on_step(step(100, 100))
+    assert log.getvalue() == "grading: 100 of 100, 99 passed, 0 failed, 1 not gradable, 100 known already\n"
+
+
+def test_who_loses_points_by_the_time_of_a_file_is_told() -> None:
+    at = datetime(2026, 4, 30, 12, 5, tzinfo=timezone.utc)
+    rows = [
+        msgspec.structs.replace(grade(name, "pass", final=18.0), penalty=2.0, submitted=at, time_source=source)
+        for name, source in (("Ada", "file"), ("Bob", "roster"), ("Cy", "archive"), ("Dee", "platform"))
+    ]
+    unlate = msgspec.structs.replace(rows[0], penalty=0.0)
+    assert summary(class_report(*rows, unlate)).split("\n", 2)[2] == (
+        "Lost points by the time of a file, which copying may change (2):\n"
+        "  Ada: 2 points, 2026-04-30 12:05\n"
+        "  Cy: 2 points, 2026-04-30 12:05\n"
+    )
+
+
+def test_overrides_of_nobody_are_told() -> None:
+    text = summary(class_report(grade("Ada", "missing")), strays=("bob\x1b", "cy"))
+    assert text.endswith("Have an override, but are not in the class (2):\n  bob\\x1b\n  cy\n")
