@@ -25,6 +25,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import class_rate
 import submissions
 
 PROGRAM = Path(sys.executable).with_name("s5-grade")
@@ -62,27 +63,38 @@ def results(book: Path) -> dict[str, str]:
             return {}
 
 
-def left_behind(folder: Path) -> list[str]:
-    """Return the command lines of processes that speak of a folder, as those of a run do."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "grader.sandbox" in line or str(folder) in line:
-            found.append(line.strip())
+Process = tuple[int, str]  # number and start, in ticks of the kernel: numbers are used again
+
+
+def members(pid: int) -> set[Process]:
+    """Return a process and its descendants."""
+    return {(member, born) for member in class_rate.family(pid) if (born := started(member))}
+
+
+def started(pid: int) -> str:
+    """Return when a process was started, '' where there is none, or a dead one that nobody has waited for yet."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def kill(process: subprocess.Popen[bytes]) -> set[Process]:
+    """Kill a run, and return the processes that it had: it is stopped first, so that it starts no other meanwhile."""
+    process.send_signal(signal.SIGSTOP)
+    found = members(process.pid)
+    process.kill()
+    process.wait()
     return found
 
 
-def settled(folder: Path, before: int) -> bool:
-    """Wait until a killed run has left no more processes than there were before it."""
+def left(processes: set[Process]) -> set[Process]:
+    """Return the processes that are still there some seconds later."""
     deadline = time.monotonic() + GONE_SECONDS
-    while len(left_behind(folder)) > before:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+    while (found := {(pid, born) for pid, born in processes if started(pid) == born}) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
 
 
 def lost(before: dict[str, str], after: dict[str, str]) -> list[str]:
@@ -97,7 +109,6 @@ def benchmark(kills: int, count: int, seed: int) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         folder, table = Path(scratch, "submissions"), Path(scratch, "grades.jsonl")
         submissions.write(folder, count, seed)
-        others = len(left_behind(folder))
         began = time.monotonic()
         start(folder, Path(scratch, "undisturbed.sqlite"), table).wait()
         undisturbed, seconds = grades(table), time.monotonic() - began
@@ -110,18 +121,17 @@ def benchmark(kills: int, count: int, seed: int) -> list[str]:
             try:
                 process.wait(chance.uniform(0, LONGEST * seconds))
             except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGKILL)
-                process.wait()
+                stayed = left(kill(process))
                 killed += 1
-            if not settled(folder, others):
-                faults.append(f"kill {killed}: processes are left: {left_behind(folder)}")
+                if stayed:
+                    faults.append(f"kill {killed}: processes stayed: {sorted(stayed)}")
             if gone := lost(before, results(book)):
                 faults.append(f"kill {killed}: {len(gone)} results lost or made twice")
             if process.returncode != -signal.SIGKILL:
                 completed += 1
                 if grades(table) != undisturbed:
                     faults.append(f"gradebook {completed} differs from the undisturbed one")
-            if killed % 10 == 0:
+            if process.returncode == -signal.SIGKILL and killed % 10 == 0:
                 print(f"{killed} kills, {completed} gradebooks completed, {len(faults)} faults", flush=True)
     print(f"{killed} kills, {completed} gradebooks completed, each the same as the undisturbed one: {not faults}")
     return faults

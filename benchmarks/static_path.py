@@ -93,7 +93,7 @@ def main() -> None:
     course, settings = read_rules(None), Settings()
     rows: dict[str, list[float]] = defaultdict(list)
     before = os.getloadavg()[0]
-    with Measured.start() as template:
+    with Measured.start(many=True) as template:
         assert isinstance(template, Measured)
         template.ready()
         parent = process_of(template)

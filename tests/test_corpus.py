@@ -20,7 +20,7 @@ REQUESTS = tuple(
 
 @pytest.fixture(scope="module")
 def template() -> Iterator[Template]:
-    with Template.start() as started:
+    with Template.start(many=True) as started:  # as a class is graded
         yield started
 
 

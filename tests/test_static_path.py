@@ -186,7 +186,7 @@ def test_a_rehearsal_that_fails_stops_nothing(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "another", SimpleNamespace(rehearse=lambda: called.append("another")))  # type: ignore[arg-type]
     monkeypatch.setattr(pages, "pack", lambda: called.append("packed"))
     try:
-        preload.settle(Setup((), {"a": "one_role", "b": "another"}, Terms((), "")))
+        preload.settle(Setup((), {"a": "one_role", "b": "another"}, Terms((), ""), many=True))
     finally:
         gc.unfreeze()
     assert called == ["another", "packed"]

@@ -26,11 +26,15 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """What a fresh process imports: libraries first, then for each role the module that holds `serve(channel)`."""
+    """What a fresh process imports: libraries first, then for each role the module that holds `serve(channel)`.
+
+    `many` says that it will serve many submissions, so that work is worth doing once for all.
+    """
 
     preload: tuple[str, ...]
     roles: dict[str, str]
     terms: Terms
+    many: bool = False
 
 
 class Errand(msgspec.Struct, frozen=True):

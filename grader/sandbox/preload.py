@@ -37,15 +37,15 @@ def load(setup: Setup) -> dict[str, Callable[[Any], None]]:
 def settle(setup: Setup) -> None:
     """Make this process ready to be forked: what its children would all do, and all have to copy, is done once.
 
-    A role's module may hold `rehearse()`, which does what a child of it will do. What fails in it is not told: it will
-    fail in a child too, and be told there.
+    A role's module may hold `rehearse()`, which does what a child of it will do; for one submission alone that would
+    take longer than it saves. What fails in it is not told: it will fail in a child too, and be told there.
     """
     for name in EARLY:
         with suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()  # a collection in a child would touch, and so copy, every page that it shares
     gc.disable()
-    for name in setup.roles.values():
+    for name in setup.roles.values() if setup.many else ():
         if rehearse := getattr(sys.modules[name], "rehearse", None):
             with suppress(Exception):
                 rehearse()

@@ -66,19 +66,21 @@ class Template:
         path: Sequence[str] = (),
         start: Start = "auto",
         gpu: bool = False,
+        many: bool = False,
     ) -> Template:
         """Start the template and return at once; it imports in the background.
 
         `sandbox` is what is done about children that are less than sealed: 'auto' lets them be, 'strict' gives them no
         work, 'off' asks for no layer at all. `layers` are those to put in force. `roles` maps a role to the module that
         holds its `serve(channel)`, `preload` names libraries to import first, `path` adds folders to the end of
-        `sys.path`. `gpu` says that an executor will train on one.
+        `sys.path`. `gpu` says that an executor will train on one, `many` that many
+        submissions will be graded: what their processes have in common is then done beforehand.
         """
         if sys.platform == "win32":
             raise SandboxError("submissions cannot be confined on Windows; run the grader in WSL")
         canary = Canary()
         terms = Terms(() if sandbox == "off" else tuple(layers), canary.path)
-        setup = Setup(tuple(preload), dict(roles), terms)
+        setup = Setup(tuple(preload), dict(roles), terms, many)
         folders = [os.path.abspath(folder) for folder in path]  # noqa: PTH100 - strings, for a command line
         spawning = Spawning(setup, folders)
         if start == "spawn" or (start == "auto" and sys.platform != "linux"):

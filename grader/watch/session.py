@@ -160,7 +160,7 @@ class _Session:
         return error_report(course, self._shown, obstacle, reproduce=reproduction(self._shown, course, self._settings))
 
     def _started(self) -> Template:
-        template = Template.start(sandbox=self._sandbox)
+        template = Template.start(sandbox=self._sandbox, many=True)
         template.heed = self._heed
         return template
 

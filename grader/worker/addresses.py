@@ -8,16 +8,14 @@ of a mode is the opposite in the next, and which comes first is drawn.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
-from torch import Tensor, empty, empty_like
+from torch import Tensor, empty, frombuffer, uint8
 
 from grader.graph import Mode
 
 OBJECT_BITS = 0x3F0  # of the address of a Python object: the lower ones are 0 in all, the higher ones change slowly
-NUMBER_BITS = 0x3C0  # of the address of a tensor's numbers
+NUMBER_BITS = 0x3C0  # of the address of a tensor's numbers: torch puts them at multiples of 64
 TRIES = 512
-BYTES = 16 << 20  # that are asked for at once, at most: address space is limited
 
 
 class Addresses:
@@ -29,20 +27,25 @@ class Addresses:
     def give(self, images: Tensor, mode: Mode) -> Tensor:
         """Return a tensor of the same numbers, which nobody else holds; it has no history and is no view."""
         before = self._last.get(mode) or (int.from_bytes(os.urandom(2), "little"),) * 2
-        tries = min(TRIES, 1 + BYTES // max(images.nbytes, 1))
-        numbers = _found(lambda: empty_like(images), Tensor.data_ptr, ~before[1] & NUMBER_BITS, NUMBER_BITS, tries)
-        numbers.copy_(images)
-        given = _found(lambda: empty(0, dtype=images.dtype), id, ~before[0] & OBJECT_BITS, OBJECT_BITS, TRIES)
-        given.data = numbers
+        given = _object(images, ~before[0] & OBJECT_BITS)
+        given.data = _numbers(images, ~before[1] & NUMBER_BITS)
         self._last[mode] = (id(given), given.data_ptr())
         return given
 
 
-def _found(make: Callable[[], Tensor], address: Callable[[Tensor], int], wanted: int, bits: int, tries: int) -> Tensor:
-    """Return a tensor whose address has the wanted bits, or the best of many."""
+def _numbers(images: Tensor, wanted: int) -> Tensor:
+    """Return a copy of a tensor, its numbers where the address has the wanted bits."""
+    held = bytearray(images.nbytes + 2 * (NUMBER_BITS + 64))
+    start = -frombuffer(held, dtype=uint8).data_ptr() % (NUMBER_BITS + 64) + wanted
+    copy = frombuffer(held, dtype=images.dtype, count=images.numel(), offset=start).view(images.shape).detach()
+    return copy.copy_(images)
+
+
+def _object(images: Tensor, wanted: int) -> Tensor:
+    """Return an empty tensor that is an object whose address has the wanted bits, or the best of many."""
     made: list[Tensor] = []  # while these are held, no other one comes where they are
-    while len(made) < tries:
-        made.append(make())
-        if address(made[-1]) & bits == wanted:
+    while len(made) < TRIES:
+        made.append(empty(0, dtype=images.dtype))
+        if id(made[-1]) & OBJECT_BITS == wanted:
             return made[-1]
-    return min(made, key=lambda tensor: ((address(tensor) & bits) ^ wanted).bit_count())
+    return min(made, key=lambda tensor: ((id(tensor) & OBJECT_BITS) ^ wanted).bit_count())

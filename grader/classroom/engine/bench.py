@@ -114,7 +114,7 @@ class Bench:
             yield template
 
     def _start(self) -> Template:
-        return Template.start(sandbox=self._sandbox, gpu=self._gpu)
+        return Template.start(sandbox=self._sandbox, gpu=self._gpu, many=True)
 
 
 def _nobody() -> None:
