@@ -123,6 +123,8 @@ def test_a_person_may_decide_otherwise(folder: Path, capsys: pytest.CaptureFixtu
         "75 points  G. Hopper: oral exam",
         "taken back  G. Hopper: mistake",
     ]
+    assert gradebook(folder, "--history", "bib") == 2
+    assert "has no student 'bib': did you mean 'bob'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -151,8 +151,9 @@ class Grade(msgspec.Struct, frozen=True):
 
     `verdict` is 'missing' where nothing was handed in, 'waiting' where it has not been graded yet. `score` is computed
     by the rules, `penalty` the points that lateness costs, `final` what counts: the override, else the score less the
-    penalty; None where there is none. `headline` says in a line what came of it. `key` is that of the full report.
-    `late` is known from the due time, or else from what the platform says: then `late_seconds` is 0, as is the penalty.
+    penalty; None where there is none. `headline` says in a line what came of it. `key` is that of the full report,
+    `error` the code of what kept the submission from being graded. `late` is known from the due time, or else from what
+    the platform says: then `late_seconds` is 0, as is the penalty.
     """
 
     student: Student
@@ -172,6 +173,7 @@ class Grade(msgspec.Struct, frozen=True):
     time_source: TimeSource = ""
     key: str = ""
     sha256: str = ""
+    error: str = ""
     parameters: int | None = None
     accuracy: float | None = None
     seconds: float = 0.0

@@ -221,7 +221,9 @@ def told(report: ClassReport, book: str, strays: Sequence[str]) -> None:
 
 def code_of_class(report: ClassReport) -> int:
     """Return the exit code of a class."""
+    from grader.obstacles import INTERNAL as OUR_FAULT
+
     verdicts = {grade.verdict for grade in report.grades}
-    if "waiting" in verdicts:
+    if "waiting" in verdicts or any(grade.error == OUR_FAULT for grade in report.grades):
         return INTERNAL
     return UNGRADED if "error" in verdicts else PASSED

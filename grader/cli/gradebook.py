@@ -13,7 +13,7 @@ from grader.cli.outcome import PASSED
 from grader.cli.output import write
 
 if TYPE_CHECKING:
-    from grader.classroom.gradebook import Gradebook
+    from grader.classroom.types import Override
 
 NONE = "none"
 
@@ -59,7 +59,7 @@ def gradebook_command(
             given = points if isinstance(points, float) else None
             gradebook.override(override, given, reason or "", author or "", datetime.now(timezone.utc))
         if history is not None:
-            return _history(gradebook, history)
+            return _history(gradebook.history(history), history)
         report, strays = gradebook.class_report(), gradebook.strays()
         deliver_class(report, gradebook, options)
     told(report, file, strays)
@@ -74,10 +74,9 @@ def _refuse_half(override: str | None, *details: Any) -> None:
         raise click.UsageError("--points, --reason and --author belong to --override STUDENT.")
 
 
-def _history(gradebook: Gradebook, student: str) -> int:
+def _history(found: tuple[Override, ...], student: str) -> int:
     from grader.render.escape import visible
 
-    found = gradebook.history(student)
     for one in found:
         points = "taken back" if one.points is None else f"{one.points:g} points"
         write(f"{one.at:%Y-%m-%d %H:%M %Z}  {points}  {visible(one.author)}: {visible(one.reason)}\n")

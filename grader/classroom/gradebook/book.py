@@ -186,11 +186,18 @@ class Gradebook:
         return tuple(sorted(id for id, override in last.items() if override.points is not None))
 
     def history(self, student: str) -> tuple[Override, ...]:
-        """Return all overrides of a student, the earliest first."""
+        """Return all overrides of a student, the earliest first.
+
+        Raises:
+            GradebookError: there are none, and no student of the class has this id.
+        """
         with explained(self._path):
             query = "SELECT form FROM overrides WHERE student = ? ORDER BY place"
             rows = self._connection.execute(query, (student,))
-            return tuple(msgspec.json.decode(form, type=Override) for (form,) in rows)
+            found = tuple(msgspec.json.decode(form, type=Override) for (form,) in rows)
+            if not found:
+                self._refuse_stranger(student)
+        return found
 
     def class_report(self) -> ClassReport:
         """Return the grades of the whole class as they follow from what is known now.

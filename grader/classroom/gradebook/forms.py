@@ -51,6 +51,7 @@ class AttemptForm(msgspec.Struct, frozen=True):
 
 
 class ErrorPart(msgspec.Struct, frozen=True):
+    code: str
     message: str
 
 

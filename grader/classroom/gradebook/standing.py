@@ -89,6 +89,7 @@ def _grade(student: Student, tried: Tried, policy: LatePolicy) -> Grade:
         parameters=None if outcome.model is None else outcome.model.parameters,
         accuracy=None if outcome.training is None else outcome.training.accuracy,
         seconds=tried.seconds,
+        error="" if outcome.error is None else outcome.error.code,
     )
     if outcome.error is not None:
         return grade  # no rule was judged: that is no score, and not 0 points either

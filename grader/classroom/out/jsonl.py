@@ -10,6 +10,7 @@
 | `final` | what counts: the override, or else the score less the penalty; null where there is none |
 | `override` | null, or `points`, `reason`, `author`, `at` |
 | `headline` | what came of it, in a line |
+| `error` | what kept it from being graded: `syntax`, `timeout`, `internal` (a fault of s5-grade) and others; else '' |
 | `rules` | by id: `status` (`pass`, `fail`, `error`, `skipped`), `points`, `max_points`, `message` |
 | `attempt`, `attempts` | the number of the attempt that counts, and how many there are |
 | `submitted`, `time_source` | when it was handed in (RFC 3339), and from where that is known |
@@ -55,6 +56,7 @@ def _record(grade: Grade) -> dict[str, Any]:
         "final": grade.final,
         "override": grade.override,
         "headline": grade.headline,
+        "error": grade.error,
         "rules": {
             rule.id: {
                 "status": rule.status,
