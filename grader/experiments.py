@@ -77,6 +77,17 @@ class Laboratory:
                 return True
         return False
 
+    def hears(self, key: int, numbers: Tensor) -> bool:
+        """Tell whether the prediction changes with other numbers in one tensor of the graph."""
+        for mode in self.facts:
+            for draw in DRAWS:
+                before = self.baseline(mode, draw)
+                state = {other: tensor.clone() for other, tensor in self.state(draw).items()}
+                after = self.run(mode, draw, {}, state={**state, key: numbers.clone()})
+                if before is not None and (after is None or _differ(before, after)):
+                    return True
+        return False
+
     def endures(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         if (mode, frozenset(replaced.items())) in self._shown and self.is_alike(mode):
             return True

@@ -85,6 +85,7 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "flip": ("input", "dims"),
     "einsum": ("equation",),
     "tensordot": ("input", "other", "dims"),
+    "scaled_dot_product_attention": ("query", "key", "value", "attn_mask"),
 }
 
 NAMED: dict[str, tuple[str, ...]] = {

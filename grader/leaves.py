@@ -11,39 +11,53 @@ ENDS = 2  # numbers from which those that are evenly spaced between and after th
 ROUNDING = 4  # in units of the last place: what torch.linspace and a few operations on it are off by
 
 
-def leaf(tensor: Tensor) -> Leaf:
+def leaf(tensor: Tensor, *, exact: bool = False) -> Leaf:
     """Return what the checks need of a tensor.
 
     `distinct` counts one along an axis where the tensor repeats itself, two where it rises or falls evenly, as
-    coordinates do, and one above and one below the diagonal of a causal mask.
+    coordinates do, and one above and one below the diagonal of a causal mask. With `exact`, what is only evenly spaced
+    but for rounding is not.
     """
     numbers = tensor.detach()
     for axis in range(numbers.dim()):
-        numbers = numbers.narrow(axis, 0, _needed(numbers, axis))
+        numbers = numbers.narrow(axis, 0, _needed(numbers, axis, 0 if exact else ROUNDING))
     binary = bool(((numbers == 0) | (numbers == 1)).all())
     return Leaf(tensor.numel(), ENDS if _is_causal(numbers) else numbers.numel(), binary)
 
 
-def _needed(numbers: Tensor, axis: int) -> int:
+def evened(tensor: Tensor) -> Tensor:
+    """Return a tensor with the numbers that are evenly spaced but for rounding computed from the first and the last."""
+    numbers = tensor.detach()
+    for axis in range(numbers.dim()):
+        extent = numbers.shape[axis]
+        if numbers.is_floating_point() and extent > ENDS and _needed(numbers, axis, ROUNDING) == ENDS:
+            place = torch.arange(extent, dtype=torch.float64) / (extent - 1)
+            weights = place.view(-1, *[1] * (numbers.dim() - 1 - axis))
+            first, last = numbers.double().narrow(axis, 0, 1), numbers.double().narrow(axis, extent - 1, 1)
+            numbers = torch.lerp(first, last, weights).to(tensor.dtype)
+    return numbers
+
+
+def _needed(numbers: Tensor, axis: int, rounding: int) -> int:
     """Return how many numbers along an axis the others there follow from."""
     extent = numbers.shape[axis]
     if extent > 1 and torch.equal(numbers.narrow(axis, 0, 1).expand_as(numbers), numbers):
         return 1
     beginning = numbers.narrow(axis, 0, min(extent, ENDS + 1))  # most tensors need not be looked at as a whole
-    is_even = extent > ENDS and _is_evenly_spaced(beginning, axis) and _is_evenly_spaced(numbers, axis)
+    is_even = extent > ENDS and all(_is_evenly_spaced(part, axis, rounding) for part in (beginning, numbers))
     return ENDS if is_even else extent
 
 
-def _is_evenly_spaced(numbers: Tensor, axis: int) -> bool:
+def _is_evenly_spaced(numbers: Tensor, axis: int, rounding: int) -> bool:
     wide = numbers.double()
     bends = wide.diff(n=2, dim=axis).abs()
-    return bool((bends <= _rounding(numbers.dtype) * wide.abs().max()).all())
+    return bool((bends <= rounding * _precision(numbers.dtype) * wide.abs().max()).all())
 
 
-def _rounding(dtype: torch.dtype) -> float:
+def _precision(dtype: torch.dtype) -> float:
     """Return the part of a number that may be rounding; the low bits of wide types could hold other numbers."""
     precision = torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
-    return ROUNDING * min(precision, torch.finfo(torch.float32).eps)
+    return min(precision, torch.finfo(torch.float32).eps)
 
 
 def _is_causal(numbers: Tensor) -> bool:

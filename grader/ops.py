@@ -45,7 +45,7 @@ TABLE: dict[Kind, str] = {
         "tanhshrink softshrink hardshrink logsigmoid sigmoid tanh threshold rrelu glu exp expm1 log log1p "
         "log2 log10 sqrt rsqrt square abs absolute neg negative positive sign sin cos tan asin acos atan "
         "arctan sinh cosh asinh acosh atanh erf erfc erfinv reciprocal clamp clip clamp_min clamp_max floor "
-        "ceil round trunc frac nan_to_num expit logit isnan isinf isfinite logical_not bitwise_not sgn "
+        "ceil round trunc frac nan_to_num expit logit isnan isinf isfinite logical_not bitwise_not __invert__ sgn "
         "log_sigmoid exp2 sinc deg2rad"
     ),
     "softmax": "softmax log_softmax softmin gumbel_softmax",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from grader.facts import Leaf
-from grader.leaves import leaf
+from grader.leaves import evened, leaf
 
 RANDOM = torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(1))
 RAMP = torch.linspace(-1, 1, 28)
@@ -43,6 +43,36 @@ LOW = torch.rand(28, dtype=torch.float64, generator=torch.Generator().manual_see
 )
 def test_numbers_that_follow_from_others_are_left_out(tensor: Tensor, distinct: int) -> None:
     assert leaf(tensor).distinct == distinct
+
+
+TERNARY = 1 + torch.randint(-1, 2, (28,), generator=torch.Generator().manual_seed(1)) * 2.0**-23
+
+
+def test_what_may_be_rounding_counts_where_it_is_used() -> None:
+    assert [leaf(tensor, exact=True).distinct for tensor in (TERNARY, RAMP, torch.arange(28), torch.ones(28))] == [
+        28,
+        28,
+        2,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("tensor", [TERNARY, RAMP, GRID, GRID.double(), torch.arange(9.0)[:, None] - torch.arange(7)])
+def test_evened_numbers_are_the_same_but_for_rounding(tensor: Tensor) -> None:
+    even = evened(tensor)
+    assert (even.dtype, even.shape, leaf(even).distinct) == (tensor.dtype, tensor.shape, leaf(tensor).distinct)
+    torch.testing.assert_close(even, tensor, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "tensor", [RANDOM, torch.arange(28), torch.zeros(0, 3), torch.ones(4, 4)], ids=lambda t: str(t.shape)
+)
+def test_what_is_not_almost_even_stays_as_it_is(tensor: Tensor) -> None:
+    assert torch.equal(evened(tensor), tensor)
+
+
+def test_evened_numbers_hold_nothing_in_their_low_bits() -> None:
+    assert len(set(evened(TERNARY).tolist())) <= 3
 
 
 def test_a_leaf_tells_its_size_and_whether_it_is_a_mask() -> None:

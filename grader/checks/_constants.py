@@ -7,17 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from grader.checks._literals import NEUTRAL, RAMP, literals, needed, picked
+from grader.checks._marks import Marks
 from grader.checks._subject import MODES, Subject
 from grader.facts import Facts, Operand, Step
 from grader.finding import Span
-from grader.graph import Arg, Items
 
 HANDFUL = 16  # constants up to this many in all are settings, not weights
 
 # Where random numbers work as weights too: elsewhere they are masks and noise.
 WEIGHING = frozenset(("conv", "dense", "batch-norm", "norm", "recurrent", "attention", "activation"))
-LITERAL = frozenset(("arithmetic", "compare", "activation"))  # what takes numbers written in Python beside the image
-NEUTRAL = (0.0, 1.0, -1.0)
 TAKE_A_SHAPE = frozenset("view_as reshape_as expand_as type_as to".split())  # of what follows, not its numbers
 
 # One number each for an even tensor; the others count by size.
@@ -26,62 +25,100 @@ EVEN_FACTORIES = frozenset(
     "scalar_tensor".split()
 )
 RAMPS = frozenset(("arange", "linspace"))
-RAMP = 2  # numbers that a ramp follows from, and the values of a causal mask
 UNPACKING = frozenset(
     "floor ceil round trunc frac fmod remainder __mod__ __rmod__ __floordiv__ floor_divide bitwise_and bitwise_or "
     "bitwise_xor __and__ __or__ __xor__ __rshift__ __lshift__ bitwise_right_shift bitwise_left_shift "
     "int long short byte char float half bfloat16 double to type sin cos tan gt ge lt le eq __eq__ ne greater less "
     "sign heaviside clamp relu threshold".split()
 )
+GRID = 8  # numbers that two ramps follow from, with a factor and an offset each
+CASTS = frozenset("float half bfloat16 double to type".split())
+ADDED = frozenset("add sub __radd__ __rsub__ rsub".split())
 
-Source = tuple[Any, ...]  # ("constant", id), ("factory", …), ("random", node) or ("made of", sources, size)
+# ("constant", id), ("factory", …), ("random", node), ("literal", …), ("number", …), ("places", …) or ("made of", mark)
+Source = tuple[Any, ...]
 Frontier = Mapping[Source, int]  # where constants come from → how many numbers that is
+
+
+class Parts:
+    """What was made of constants in both programs of a submission, by the mark of what made it."""
+
+    def __init__(self) -> None:
+        self.marks: dict[Any, int] = {}
+        self.made: dict[Source, Frontier] = {}
+
+    def part(self, merged: Frontier, mark: int) -> Source:
+        source = ("made of", mark)
+        self.made[source] = merged
+        return source
+
+    def count(self, total: Frontier) -> int:
+        """Return how many numbers these are: parts of a tensor are no more than it has in all."""
+        parts: dict[Source, int] = {}
+        whole = 0
+        for source, size in total.items():
+            made_of = self.made.get(source, {})
+            if size > sum(made_of.values()):  # of nothing else, or unpacked from less
+                whole += size
+            else:
+                rest = {given: count for given, count in made_of.items() if given not in total}
+                parts[tuple(rest)] = min(sum(rest.values()), parts.get(tuple(rest), 0) + size)
+        return whole + sum(parts.values())
+
+    def tensors(self, sources: Iterable[Source]) -> set[int]:
+        """Return the tensors among the sources of a frontier, those behind a narrow place too."""
+        seen: set[Source] = set()
+        stack = list(sources)
+        while stack:
+            source = stack.pop()
+            if source not in seen:
+                seen.add(source)
+                stack.extend(self.made.get(source, ()))
+        return {source[1] for source in seen if source[0] == "constant"}
 
 
 def constants(subject: Subject) -> tuple[int, list[Span | None]]:
     """Return how many constants work as weights, over both programs, and where; none up to a handful."""
-    total: dict[Source, int] = {}
-    places: list[tuple[int, Span | None]] = []
-    literals: set[float] = set()
-    for mode in MODES:
-        walk = _Walk(subject, subject.facts[mode])
-        for step, frontier in walk.weights():
-            total.update(frontier)
-            places.append((sum(frontier.values()), step.node.span))
-        literals |= walk.literals()
-    count = sum(total.values()) + len(literals)
-    places.sort(key=lambda place: place[0], reverse=True)
-    return (count, [span for _, span in places]) if count > HANDFUL else (0, [])
+    count, places, _ = _found(subject)
+    return (count, places) if count > HANDFUL else (0, [])
 
 
 def hidden_weights(subject: Subject) -> tuple[int, ...]:
     """Return the ids of the tensors that are no parameters, but work as weights."""
-    found: set[int] = set()
-    if constants(subject)[0]:
-        for mode in MODES:
-            for _, frontier in _Walk(subject, subject.facts[mode]).weights():
-                found |= set(_tensors(frontier))
-    return tuple(sorted(found))
+    count, _, tensors = _found(subject)
+    return tuple(sorted(tensors)) if count > HANDFUL else ()
 
 
-def _tensors(sources: Iterable[Source]) -> Iterator[int]:
-    """Yield the tensors among the sources of a frontier, those behind a narrow place too."""
-    for source in sources:
-        if source[0] == "constant":
-            yield source[1]
-        elif source[0] == "made of":
-            yield from _tensors(source[1])
+def _found(subject: Subject) -> tuple[int, list[Span | None], set[int]]:
+    parts = Parts()
+    total: dict[Source, int] = {}
+    met: dict[Source, int] = {}
+    places: list[tuple[int, Span | None]] = []
+    for mode in MODES:
+        walk = _Walk(subject, subject.facts[mode], parts)
+        for step, frontier in walk.weights():
+            met.update(frontier)
+            places.append((sum(frontier.values()), step.node.span))
+        total.update(walk.literals())
+    total.update(met)
+    places.sort(key=lambda place: place[0], reverse=True)
+    return parts.count(total), [span for _, span in places], parts.tensors(met)
 
 
 class _Walk:
     """Follows constants through one program to where they meet what depends on the input."""
 
-    def __init__(self, subject: Subject, facts: Facts) -> None:
+    def __init__(self, subject: Subject, facts: Facts, parts: Parts) -> None:
         self.subject = subject
         self.facts = facts
         self.roles = {info.id: info.role for info in subject.graph.tensors}
         self.statistics = _kept_statistics(subject)
+        self.parts = parts
+        self.marks = Marks(facts, parts.marks)
         self.found: dict[int, Frontier] = {}
+        self.parameters: dict[int, frozenset[int]] = {}  # those that a node's results are made of
+        self.settings: set[int] = set()  # the marks of nodes that scale or prune a parameter …
+        self.taken: set[tuple[int, bool]] = set()  # … and which parameters these are, each once
 
     @property
     def meetings(self) -> Iterator[Step]:
@@ -90,6 +127,8 @@ class _Walk:
 
     def weights(self) -> Iterator[tuple[Step, Frontier]]:
         """Yield the live nodes at which constants meet what depends on the input, with where these come from."""
+        for step in self.facts.steps:
+            self.prepare(step)
         for step in self.meetings:
             affine = [step.operand(name) for name in ("weight", "bias") if step.kind in ("batch-norm", "norm")]
             for operand in step.operands[:1] if step.short in TAKE_A_SHAPE else step.operands:
@@ -98,24 +137,40 @@ class _Walk:
                 frontier = self.of(operand)
                 if operand in affine and frontier and operand.leaf is not None:
                     frontier = {("constant", operand.leaf): operand.size}  # even at the start, but one for each channel
-                if step.kind not in WEIGHING:
-                    frontier = {source: size for source, size in frontier.items() if source not in self.idle}
+                is_mask = operand == step.operand("attn_mask")
+                if step.kind not in WEIGHING or is_mask:
+                    idle = self.noise | self.indices if is_mask or _is_sum(step) else self.noise
+                    frontier = {source: size for source, size in frontier.items() if source not in idle}
                 if frontier:
                     yield step, frontier
 
     @cached_property
-    def idle(self) -> frozenset[Source]:
-        """What is no weight where it is not multiplied: noise, and the indices of a table that is learned."""
-        random: list[Source] = [("random", step.index) for step in self.facts.steps if step.kind == "random"]
+    def noise(self) -> frozenset[Source]:
+        """Random numbers: no weights where a layer doesn't multiply by them."""
+        return frozenset(("random", step.index) for step in self.facts.steps if step.kind == "random")
+
+    @cached_property
+    def indices(self) -> frozenset[Source]:
+        """The indices of tables that are learned: no weights where what they choose is added."""
         tables = [step for step in self.facts.steps if step.kind == "index" and len(step.operands) > 1]
         learned = [step for step in tables if self.subject.learned(self.facts, step.operands[0])]
-        indices: list[Source] = [("constant", operand.id) for step in learned for operand in step.operands[1:]]
-        return frozenset((*random, *indices))
+        given = (operand for step in learned for operand in step.operands[1:] if not operand.from_input)
+        return frozenset(source for operand in given for source in self.of(operand))
 
-    def literals(self) -> set[float]:
-        """Return the distinct numbers, written in Python, that meet what depends on the input."""
-        given = (_literals(step) for step in self.meetings)
-        return {abs(number) for numbers in given for number in numbers if number not in NEUTRAL}
+    def literals(self) -> Frontier:
+        """Return the distinct numbers, written in Python, that meet what depends on the input, and lists of places."""
+        found: dict[Source, int] = {}
+        for step in self.meetings:
+            found |= {("number", abs(number)): 1 for number in literals(step) if number not in NEUTRAL}
+            found |= {("places", places): needed(places) for places in picked(step)}
+        return found
+
+    def prepare(self, step: Step) -> None:
+        """Find out all of a node that later ones ask for: in order, as a chain can be long."""
+        self.parameters[step.index] = frozenset().union(*map(self.behind, step.operands))
+        self.marks.of_step(step)
+        if not step.from_input:
+            self.made(step.index)
 
     def of(self, operand: Operand) -> Frontier:
         """Return which constants an operand is made of: no more numbers than it has itself."""
@@ -125,7 +180,7 @@ class _Walk:
         for writer in operand.writers:
             merged.update(self.made(writer))
         if sum(merged.values()) > operand.size:
-            return {self.cut(merged, operand.size): operand.size}
+            return {self.parts.part(merged, self.marks.of(operand)): operand.size}
         return merged
 
     def leaf(self, key: int) -> Frontier:
@@ -148,47 +203,56 @@ class _Walk:
         if step.kind == "factory":
             most = 1 if step.short in EVEN_FACTORIES else RAMP if step.short in RAMPS else size
             return {("factory", step.short, step.shapes, step.node.args): min(size, most)}
+        setting = self.is_setting(step)
         merged: dict[Source, int] = {}
         for operand in step.operands:
-            if not self.is_setting(step, operand):
+            if not operand.from_input and not (setting and self.could_be_setting(operand)):
                 merged.update(self.of(operand))
-        merged.update(self.literals_in(step))
-        unpacks = (step.short in UNPACKING or step.short.rstrip("_") in UNPACKING) and not _is_step(step, merged)
-        pieces = len(step.operands) if step.kind in ("join", "write") else 0
+        is_mask = step.kind == "compare" and any(source[0] == "random" for source in merged)
+        if not setting and not is_mask:
+            merged.update(self.literals_in(step))
         if merged and all(source[0] == "random" for source in merged):
             return merged
-        if merged and (unpacks or sum(merged.values()) < pieces):
-            count = size if unpacks else min(pieces, size)
-            return {self.cut(merged, count): count}
+        count = sum(merged.values())
+        if merged and step.kind == "compare" and count <= RAMP + 1:  # a mask made of a ramp holds no more than that
+            return {self.parts.part({}, self.marks.of_step(step)): count}
+        pieces = len(step.operands) if step.kind in ("join", "write") else 0
+        if merged and _unpacks(step, count):
+            return {self.parts.part(merged, self.marks.of_step(step)): size}
+        if merged and count < pieces:
+            return {self.parts.part(merged, self.marks.of_step(step)): min(pieces, size)}
         return merged
 
     def literals_in(self, step: Step) -> Frontier:
         """Return the numbers written into weights one by one: each is a weight of its own."""
-        if step.kind not in ("arithmetic", "write", "factory") or any(map(self.is_large, step.operands)):
-            return {}
-        numbers = [number for number in _numbers(step.node.args[1:]) if number not in NEUTRAL]
-        return {("literal", step.short, self.occurrence(step), place): 1 for place in range(len(numbers))}
+        numbers = [number for number in literals(step) if number not in NEUTRAL]
+        return {("literal", self.marks.of_step(step), place): 1 for place in range(len(numbers))} if numbers else {}
 
-    def is_large(self, operand: Operand) -> bool:
-        """A number beside a learned tensor of some size scales it as a whole."""
-        return operand.size > 1 and self.subject.learned(self.facts, operand)
-
-    def occurrence(self, step: Step) -> int:
-        """Number a node among those of its operator, which is the same in both programs."""
-        return sum(other.short == step.short for other in self.facts.steps[: step.index])
-
-    def is_setting(self, step: Step, operand: Operand) -> bool:
-        """Tell of zeros and ones that prune a parameter, and of one number that scales it: neither is a weight."""
+    def is_setting(self, step: Step) -> bool:
+        """Tell whether a node scales a parameter by one number, or prunes it by zeros and ones: once for each."""
         if step.kind != "arithmetic":
             return False
-        others = [other for other in step.operands if other is not operand and self.subject.learned(self.facts, other)]
-        if operand.size == 1:
-            return any(other.size > 1 for other in others)
-        binary = operand.leaf is not None and self.subject.leaves[operand.leaf].binary
-        return binary and any(other.shape == operand.shape for other in others)
+        mark = self.marks.of_step(step)
+        constant = [operand for operand in step.operands if self.could_be_setting(operand)]
+        least = max((operand.size for operand in constant), default=1)
+        others = [operand for operand in step.operands if operand not in constant and not operand.from_input]
+        learned = {key for operand in others for key in self.behind(operand) if operand.size >= max(least, 2)}
+        free = (key for key in sorted(learned) if self.subject.leaves[key].size >= max(least, 2))
+        key = next((key for key in free if (key, least > 1) not in self.taken), None)
+        if mark not in self.settings and key is not None:
+            self.taken.add((key, least > 1))
+            self.settings.add(mark)
+        return mark in self.settings
 
-    def cut(self, merged: Mapping[Source, int], size: int) -> Source:
-        return ("made of", frozenset(merged), size)
+    def behind(self, operand: Operand) -> frozenset[int]:
+        """Return the parameters that a tensor is made of."""
+        own = self.subject.parameter_ids & {operand.leaf}
+        return own.union(*(self.parameters.get(writer, frozenset()) for writer in operand.writers))
+
+    def could_be_setting(self, operand: Operand) -> bool:
+        if operand.from_input or self.behind(operand):
+            return False
+        return operand.size == 1 or (operand.leaf is not None and self.subject.leaves[operand.leaf].binary)
 
 
 def _kept_statistics(subject: Subject) -> frozenset[int]:
@@ -203,23 +267,12 @@ def _kept_statistics(subject: Subject) -> frozenset[int]:
     return frozenset(found)
 
 
-def _is_step(step: Step, merged: Frontier) -> bool:
-    """Tell of a mask that is made of an even tensor, a ramp or a causal mask: it holds no more than these."""
-    return step.kind == "compare" and sum(merged.values()) <= RAMP
+def _is_sum(step: Step) -> bool:
+    return step.short.rstrip("_") in ADDED or step.short in ADDED
 
 
-def _literals(step: Step) -> Iterator[float]:
-    """Yield the numbers that a node is given beside tensors, and the places that a list picks."""
-    if step.kind in LITERAL:
-        yield from _numbers((*step.node.args, *step.node.kwargs.values()))
-    elif step.kind == "index":
-        picked = [item for argument in step.node.args[1:] if isinstance(argument, Items) for item in argument.items]
-        yield from _numbers(item for item in picked if isinstance(item, Items))
-
-
-def _numbers(arguments: Iterable[Arg]) -> Iterator[float]:
-    for argument in arguments:
-        if isinstance(argument, Items):
-            yield from _numbers(argument.items)
-        elif isinstance(argument, (int, float)) and not isinstance(argument, bool):
-            yield float(argument)
+def _unpacks(step: Step, count: int) -> bool:
+    if step.short in CASTS and count <= GRID:
+        return False
+    rounded = step.node.kwargs.get("rounding_mode") is not None
+    return rounded or step.short in UNPACKING or step.short.rstrip("_") in UNPACKING

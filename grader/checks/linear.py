@@ -307,8 +307,10 @@ def pointwise_convolutions(subject: Subject, facts: Facts) -> Iterator[Dense]:
 
 
 def layer(subject: Subject, facts: Facts, step: Step) -> Dense | None:
-    """Recurrent and attention layers multiply by learned matrices."""
-    weights = [operand for operand in step.operands if not operand.from_input and len(operand.shape) > 1]
+    """Recurrent and attention layers multiply by learned matrices; a mask of attention is only added."""
+    mask = step.operand("attn_mask")
+    given = [operand for operand in step.operands if mask is None or operand.id != mask.id]
+    weights = [operand for operand in given if not operand.from_input and len(operand.shape) > 1]
     if not weights:
         return None
     weight = max(weights, key=lambda operand: operand.size)

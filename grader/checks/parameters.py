@@ -15,9 +15,13 @@ These are no weights:
 - what repeats: one number along an axis counts once, however long the axis is;
 - coordinates: numbers that rise or fall evenly along an axis count as two, and so does a causal mask;
 - random numbers that are added or that choose: noise and masks;
-- the indices of a learned table, such as one of biases for each distance, whose numbers count where they stand.
+- the indices of a learned table whose numbers are added, such as one of biases for each distance: these count where
+  they stand;
+- one number that scales a parameter, and zeros and ones that prune one, once for each.
 
-Numbers that are unpacked from fewer, by rounding or bit operations, count as unpacked.
+Numbers that are unpacked from fewer, by rounding or bit operations, count as unpacked, and numbers in what looks like
+rounding as what they are. Parts of a tensor count like the tensor, but not more often. A list of places in an index
+counts its places.
 
 ## Options
 

@@ -8,6 +8,7 @@ of a mode is the opposite in the next, and which comes first is drawn.
 from __future__ import annotations
 
 import os
+from math import prod
 
 from torch import Tensor, empty, frombuffer, uint8
 
@@ -37,7 +38,7 @@ def _numbers(images: Tensor, wanted: int) -> Tensor:
     """Return a copy of a tensor, its numbers where the address has the wanted bits."""
     held = bytearray(images.nbytes + 2 * (NUMBER_BITS + 64))
     start = -frombuffer(held, dtype=uint8).data_ptr() % (NUMBER_BITS + 64) + wanted
-    copy = frombuffer(held, dtype=images.dtype, count=images.numel(), offset=start).view(images.shape).detach()
+    copy = frombuffer(held, dtype=images.dtype, count=prod(images.shape), offset=start).view(images.shape).detach()
     return copy.copy_(images)
 
 

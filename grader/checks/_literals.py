@@ -1,0 +1,50 @@
+"""Numbers that a submission writes into its code, beside tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from grader.facts import Step
+from grader.graph import Arg, Items
+
+RAMP = 2  # numbers that a ramp follows from, and the values of a causal mask
+LITERAL = frozenset(("arithmetic", "compare", "activation"))  # what takes numbers written in Python beside the image
+BESIDE_SIZES = frozenset(("pad", "write", "dense", "factory"))  # of these only a float is such a number
+LARGE_EPS = 0.01  # an epsilon above it scales
+NEUTRAL = (0.0, 1.0, -1.0)
+
+
+def literals(step: Step) -> Iterator[float]:
+    """Yield the numbers that a node is given beside tensors and their sizes."""
+    if step.kind in ("batch-norm", "norm"):
+        eps = step.argument("eps")
+        yield from _numbers([eps] if isinstance(eps, float) and eps > LARGE_EPS else [])
+    elif step.kind in LITERAL:
+        yield from _numbers((*step.node.args, *step.node.kwargs.values()))
+    elif step.kind in BESIDE_SIZES:
+        given = (*step.node.args[2 if step.short == "__setitem__" else 1 :], *step.node.kwargs.values())
+        yield from _numbers(given if step.kind == "write" else (item for item in given if isinstance(item, float)))
+
+
+def picked(step: Step) -> Iterator[tuple[float, ...]]:
+    """Yield the lists of places that a node picks from what depends on the image."""
+    if step.kind == "index":
+        for argument in step.node.args[1:]:
+            for item in argument.items if isinstance(argument, Items) else ():
+                if isinstance(item, Items):
+                    yield tuple(_numbers((item,)))
+
+
+def needed(places: tuple[float, ...]) -> int:
+    """Return how many numbers a list of places follows from."""
+    steps = {after - before for before, after in pairwise(places)}
+    return len(places) if len(steps) > 1 else min(RAMP, len(places))
+
+
+def _numbers(arguments: Iterable[Arg]) -> Iterator[float]:
+    for argument in arguments:
+        if isinstance(argument, Items):
+            yield from _numbers(argument.items)
+        elif isinstance(argument, (int, float)) and not isinstance(argument, bool):
+            yield float(argument)
