@@ -553,10 +553,11 @@ ATTACKS = [
 
         for number in {os.getpid() + step for step in range(-4, 5)} - {os.getpid(), os.getppid()}:
             try:
+                parent = open(f"/proc/{number}/stat").read().rpartition(")")[2].split()[1]
                 maps = open(f"/proc/{number}/maps").read()
             except OSError:
                 continue
-            if "libtorch" in maps:
+            if int(parent) == os.getppid() and "libtorch" in maps:  # a stranger's process may have the next number
                 breach(maps)
         """,
         ("landlock", "privileges"),
