@@ -25,8 +25,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import class_rate
 import submissions
+from cpu_time import Process, descendants, living
 
 PROGRAM = Path(sys.executable).with_name("s5-grade")
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -63,27 +63,10 @@ def results(book: Path) -> dict[str, str]:
             return {}
 
 
-Process = tuple[int, str]  # number and start, in ticks of the kernel: numbers are used again
-
-
-def members(pid: int) -> set[Process]:
-    """Return a process and its descendants."""
-    return {(member, born) for member in class_rate.family(pid) if (born := started(member))}
-
-
-def started(pid: int) -> str:
-    """Return when a process was started, '' where there is none, or a dead one that nobody has waited for yet."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
-
-
 def kill(process: subprocess.Popen[bytes]) -> set[Process]:
     """Kill a run, and return the processes that it had: it is stopped first, so that it starts no other meanwhile."""
     process.send_signal(signal.SIGSTOP)
-    found = members(process.pid)
+    found = set(descendants())
     process.kill()
     process.wait()
     return found
@@ -92,7 +75,7 @@ def kill(process: subprocess.Popen[bytes]) -> set[Process]:
 def left(processes: set[Process]) -> set[Process]:
     """Return the processes that are still there some seconds later."""
     deadline = time.monotonic() + GONE_SECONDS
-    while (found := {(pid, born) for pid, born in processes if started(pid) == born}) and time.monotonic() < deadline:
+    while (found := processes & living()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
 

@@ -21,13 +21,13 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import submissions
+from cpu_time import descendants
 
 PROGRAM = Path(sys.executable).with_name("s5-grade")
 LOOK_SECONDS = 0.5
@@ -37,15 +37,14 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 @dataclass
 class Watched:
-    """A process with all its descendants while it runs: their memory in MiB, look by look, and their CPU seconds."""
+    """What this process has started, while it runs: the memory of it all in MiB, look by look, and its CPU seconds."""
 
-    pid: int
     memory: list[float] = field(default_factory=list)
     cpu: float = 0.0
 
     def until(self, ended: threading.Event) -> None:
         while not ended.wait(LOOK_SECONDS):
-            members = list(family(self.pid))
+            members = [pid for pid, _ in descendants()]
             self.memory.append(sum(map(proportional, members)) / MIB)
             self.cpu = max(self.cpu, sum(map(cpu_seconds, members)))
 
@@ -53,22 +52,6 @@ class Watched:
         """Return the median memory of each tenth of the run."""
         cuts = [len(self.memory) * tenth // 10 for tenth in range(11)]
         return [statistics.median(self.memory[start:end]) for start, end in pairwise(cuts) if end > start]
-
-
-def family(pid: int) -> Iterator[int]:
-    """Yield a process and its descendants; some may be gone by the time they are looked at."""
-    yield pid
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-    except OSError:
-        return
-    for task in tasks:
-        try:
-            children = (task / "children").read_text().split()
-        except OSError:
-            continue
-        for child in children:
-            yield from family(int(child))
 
 
 def proportional(pid: int) -> int:
@@ -95,7 +78,7 @@ def class_run(folder: Path, jobs: int, *options: str) -> tuple[float, Watched, C
     command = [str(PROGRAM), "class", str(folder), "--gradebook", str(book), "--jobs", str(jobs), "--jsonl", str(table)]
     began = time.perf_counter()
     process = subprocess.Popen([*command, *options], env=ONE_THREAD, stdout=subprocess.DEVNULL)
-    watched, ended = Watched(process.pid), threading.Event()
+    watched, ended = Watched(), threading.Event()
     watcher = threading.Thread(target=watched.until, args=(ended,))
     watcher.start()
     process.wait()

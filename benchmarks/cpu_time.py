@@ -14,7 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 LOOK_EVERY = 0.25  # seconds: at most this much of a process's end is missed
-PARENT, USER, SYSTEM, STARTED = 1, 11, 12, 19  # fields of /proc/PID/stat, counted behind the name (man 5 proc)
+STATE, PARENT, USER, SYSTEM, STARTED = (
+    0,
+    1,
+    11,
+    12,
+    19,
+)  # fields of /proc/PID/stat, counted behind the name (man 5 proc)
 
 Process = tuple[int, int]  # number and start: numbers are used again
 
@@ -52,6 +58,11 @@ def descendants() -> dict[Process, int]:
             family.add(pid)
             found[pid, started] = int(fields[USER]) + int(fields[SYSTEM])
     return found
+
+
+def living() -> set[Process]:
+    """Return the processes of this machine that have not ended; one that nobody has waited for yet has."""
+    return {(pid, started) for started, pid, fields in _processes() if fields[STATE] not in "ZX"}
 
 
 def _processes() -> Iterator[tuple[int, int, list[str]]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from grader.cli.options import together
-from grader.cli.output import refuse_unwritable, write, write_file
+from grader.cli.output import read_capped, refuse_unwritable, write, write_file
 
 if TYPE_CHECKING:
     from grader.classroom.gradebook import Gradebook
@@ -99,11 +99,4 @@ def _fill(target: str, filled: Filled) -> None:
 
 
 def _read(file: str) -> bytes:
-    try:
-        with open(file, "rb") as stream:  # noqa: PTH123 - as given
-            data = stream.read(SIZE_CAP + 1)
-    except OSError as error:
-        raise click.UsageError(f"{file}: {error.strerror}") from None
-    if len(data) > SIZE_CAP:
-        raise click.UsageError(f"{file}: larger than {SIZE_CAP // 1024**2} MiB, which no gradebook is")
-    return data
+    return read_capped(file, SIZE_CAP, "gradebook")

@@ -63,6 +63,18 @@ def refuse_unwritable(output: str | None) -> None:
         raise click.UsageError(f"{output}: the folder {folder} cannot be written to")
 
 
+def read_capped(file: str, cap: int, what: str) -> bytes:
+    """Return a file's bytes; one that can't be read, or is larger than any `what`, is a fault of the command line."""
+    try:
+        with open(file, "rb") as stream:  # noqa: PTH123 - as given: /dev/stdin too
+            data = stream.read(cap + 1)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > cap:
+        raise click.UsageError(f"{file}: larger than {cap // 1024**2} MiB, which no {what} is")
+    return data
+
+
 def write_file(output: str, content: str | bytes) -> None:
     """Write a whole file or none: it takes its name when it is complete."""
     import tempfile

@@ -8,7 +8,7 @@ import click
 
 from grader.cli.options import FORMAT, OUTPUT
 from grader.cli.outcome import PASSED
-from grader.cli.output import deliver, refuse_unwritable
+from grader.cli.output import deliver, read_capped, refuse_unwritable
 
 if TYPE_CHECKING:
     from grader.report import Report
@@ -31,13 +31,7 @@ def saved(report: str) -> Report:
     """Return a report from its file; one that is none is a fault of the command line."""
     from grader.report import ReportError, read_report
 
-    try:
-        with open(report, "rb") as file:  # noqa: PTH123 - as given: /dev/stdin too
-            data = file.read(SIZE_CAP + 1)
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{report}: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > SIZE_CAP:
-        raise click.UsageError(f"{report}: larger than {SIZE_CAP // 1024**2} MiB, which no report is")
+    data = read_capped(report, SIZE_CAP, "report")
     try:
         return read_report(data)
     except ReportError as error:
