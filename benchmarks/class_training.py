@@ -1,10 +1,11 @@
 """A class that is trained as well: how full the cores are, and the time against the sum of single runs.
 
-    python benchmarks/class_training.py [--count 20] [--jobs 2] [--seed 1] [--no-single]
+    python benchmarks/class_training.py [--count 20] [--jobs 2] [--seed 1] [--target 98] [--no-single]
 
 `count` generated submissions that keep all rules are graded by one `s5-grade class --train`. Then each is graded by an
 `s5-grade FILE --train` of its own, one after the other. Printed: both times, the CPU time of the class as a share of
-what the cores had, and how many were confirmed.
+what the cores had, and how many were confirmed. The target is lower than the assignment's: most of these models reach
+it in the short stage, and what is measured is the engine, not how long they take to learn the rest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from pathlib import Path
 
 import class_rate
 import submissions
+import yaml
+
+RULES = Path(__file__).resolve().parents[1] / "rules.yaml"
 
 
 def write(folder: Path, count: int, seed: int) -> list[Path]:
@@ -33,12 +37,21 @@ def write(folder: Path, count: int, seed: int) -> list[Path]:
     return files
 
 
-def benchmark(count: int, jobs: int, seed: int, single: bool) -> None:
+def rules_for(target: float) -> str:
+    """Return the rules of the assignment with another target, in percent."""
+    document = yaml.safe_load(RULES.read_text())
+    (accuracy,) = (check for rule in document["rules"] for check in rule["checks"] if "accuracy" in check)
+    accuracy["accuracy"]["target"] = target
+    return yaml.safe_dump(document)
+
+
+def benchmark(count: int, jobs: int, seed: int, target: float, single: bool) -> None:
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch, "submissions")
+        folder, rules = Path(scratch, "submissions"), Path(scratch, "rules.yaml")
         files = write(folder, count, seed)
-        seconds, watched, verdicts = class_rate.class_run(folder, jobs, "--train")
+        rules.write_text(rules_for(target))
+        seconds, watched, verdicts = class_rate.class_run(folder, jobs, "--train", "--rules", str(rules))
         share = watched.cpu / (seconds * cores)
         print(f"{count} submissions trained, {jobs} at a time: {seconds:.0f} s, {seconds / count:.1f} s each")
         print(f"CPU time {watched.cpu:.0f} s, {share:.0%} of {cores} cores; load {os.getloadavg()[0]:.1f}")
@@ -47,7 +60,7 @@ def benchmark(count: int, jobs: int, seed: int, single: bool) -> None:
         if single:
             began = time.perf_counter()
             for file in files:
-                command = [str(class_rate.PROGRAM), str(file), "--train", "--format", "json"]
+                command = [str(class_rate.PROGRAM), str(file), "--train", "--rules", str(rules), "--format", "json"]
                 subprocess.run(command, env=class_rate.ONE_THREAD, capture_output=True, check=False)
             alone = time.perf_counter() - began
             print(f"one after the other: {alone:.0f} s; the class takes {seconds / alone:.0%} of that")
@@ -58,6 +71,7 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--target", type=float, default=98.0)
     parser.add_argument("--single", action=argparse.BooleanOptionalAction, default=True)
     given = parser.parse_args()
-    benchmark(given.count, given.jobs, given.seed, given.single)
+    benchmark(given.count, given.jobs, given.seed, given.target, given.single)

@@ -17,7 +17,7 @@ import pytest
 from grader.grade import Settings, grade_in
 from grader.protocol import CaptureJob
 from grader.rules import read_rules
-from grader.sandbox import SandboxError, Template, Unsealed, capture
+from grader.sandbox import SandboxError, Template, Unsealed, capture, trial
 from grader.sandbox.confine import landlock, paths, seatbelt, witness
 from grader.sandbox.confine.machines import Calls, calls
 from grader.sandbox.confine.policy import rules
@@ -509,6 +509,15 @@ def test_the_reference_model_is_graded_in_a_sealed_sandbox(sealable: None, how: 
     assert re.fullmatch(
         r"no files, no core, 64 descriptors, \d+\.\d GiB of address space", report.sandbox.layers["limits"]
     )
+
+
+def test_a_fresh_process_imports_what_looks_for_a_library(sealable: None, tmp_path: Path) -> None:
+    # As CUDA's Python packages do, which torch imports; without `ldconfig` Python asks a compiler, with a file.
+    (tmp_path / "seeker.py").write_text("import ctypes.util\n\nctypes.util.find_library('dl')\n")
+    path = [str(TESTS), str(tmp_path)]
+    with Template.start(sandbox="strict", start="spawn", roles=ROLES, preload=("seeker",), path=path) as template:
+        refused = trial(template)
+    assert refused is None
 
 
 # bubblewrap

@@ -829,7 +829,7 @@ def test_what_is_not_python_is_told(case: str) -> None:
     "text", ["x = " + "(" * 5000 + ")" * 5000, "x = " + "-" * 100_000 + "1", "x = " + "1+" * 20_000 + "1"]
 )
 def test_deep_nesting_is_refused(text: str) -> None:
-    assert refused(text).code in ("syntax", "limit")
+    assert refused(text).code in ("syntax", "limit", "no-model")  # Python 3.10 reads the third one to its end
 
 
 # Notebooks

@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -452,11 +453,11 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(RulesError) as caught:
             read_rules(name, TABLE)
         found[name] = str(caught.value)
+    assert re.fullmatch(r"a\0b: cannot be read: .*embedded null.*", found.pop("a\0b"))  # in Python's own words
     assert found == {
         "absent.yaml": "absent.yaml: there is no such file",
         "folder": "folder: a folder, expected a rules file",
         "no-such-name": f"no-such-name: {NOT_THERE}",
-        "a\0b": "a\0b: cannot be read: embedded null byte",
         "a" * 300: f"{'a' * 300}: cannot be read: {os.strerror(errno.ENAMETOOLONG)}",
     }
 

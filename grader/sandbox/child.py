@@ -66,6 +66,7 @@ def main() -> NoReturn:
     confinement = Confinement(setup.terms, start.errand, [*paths.libraries(), *_importable(sys.argv[2:])])
     confinement.lessen()
     confinement.enclose()
+    os.environ["PATH"] = ""  # no program can be started: who finds a compiler would want a file to try it on
     try:
         (serve,) = load(setup).values()
     except ImportFailed as error:
