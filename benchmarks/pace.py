@@ -31,10 +31,11 @@ from grader.replay import Replay, observe
 from grader.rules import read_rules
 from grader.sandbox import Template
 from grader.settings import Settings
+from grader.training.bench import Bench
 from grader.training.budget import Budget
 from grader.training.calibrate import Calibration
 from grader.training.data import load
-from grader.training.loop import Bench, Run, _Tally
+from grader.training.loop import Run, _Tally
 from grader.training.pace import PLAIN, Masks, Way
 from grader.training.stages import Stages
 

@@ -19,13 +19,15 @@ from grader.checks.accuracy import Recipe, Stage
 from grader.protocol import ClaimKind, EpochRow, Progress, TrainingReport, TrainRequest
 from grader.replay import Replay
 from grader.training import train
+from grader.training.bench import Bench
 from grader.training.budget import Budget
 from grader.training.calibrate import Calibration
 from grader.training.data import Data, Images, load
 from grader.training.descent import Descent, rule_of
 from grader.training.giving_up import Limits, hopeless
-from grader.training.loop import Bench, rate
+from grader.training.loop import rate
 from grader.training.stages import REDRAWN, Stages
+from grader.training.turns import finished
 from tests.support import HEADER, capture_text
 
 NORMALISE = ((0.5,), (0.25,))
@@ -161,6 +163,12 @@ def test_a_missed_target_is_followed_by_the_long_stage() -> None:
     assert report.epochs == 5
 
 
+def test_a_medium_stage_that_is_the_last_is_trained_however_far_the_short_one_was() -> None:
+    report = trained(LINEAR, data=synthetic(noise=400.0), medium={"epochs": 3, "batch": 64, "peak_lr": 0.01})
+    assert [row.stage for row in report.curve] == ["short"] * 2 + ["medium"] * 3
+    assert (report.outcome, report.errors) == ("missed", report.curve[-1].test_errors)
+
+
 def test_the_long_stage_can_confirm() -> None:
     report = trained(LINEAR, peak_lr=1e-6, long={"epochs": 2, "batch": 64, "peak_lr": 0.05})
     assert (report.outcome, report.curve[-1].stage) == ("confirmed", "long")
@@ -179,7 +187,7 @@ def test_only_parameters_that_a_gradient_reaches_change() -> None:
     replay = replay_of(PARTS)
     names = {info.id: info.name for info in replay.graph.tensors}
     stages = Stages(bench_of(replay, synthetic()), (), 99.0, 1, CPU)
-    run = stages.train("short", Recipe(epochs=1, batch=64, peak_lr=0.05), stages.examine())
+    run = finished(stages.train("short", Recipe(epochs=1, batch=64, peak_lr=0.05), stages.examine()))
     assert run is not None
     start = stages.start()
     changed = {names[key] for key, tensor in run.state.items() if not torch.equal(tensor, start[key])}
@@ -190,7 +198,7 @@ def test_trained_weights_are_worthless_as_a_start() -> None:
     replay = replay_of(LINEAR)
     bench = bench_of(replay, synthetic())
     stages = Stages(bench, (), 99.0, 1, CPU)
-    run = stages.train("short", Recipe(epochs=2, batch=64, peak_lr=0.05), stages.examine())
+    run = finished(stages.train("short", Recipe(epochs=2, batch=64, peak_lr=0.05), stages.examine()))
     assert run is not None
     assert bench.errors(bench.data.test, run.state) == 0
     pretrained = Replay(replay.graph, {key: tensor.detach() for key, tensor in run.state.items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Literal
@@ -16,12 +16,15 @@ import torch
 from grader.checks.accuracy import Options, Recipe, Stage
 from grader.protocol import DataReport, Progress, StageName, TrainingReport, TrainRequest
 from grader.replay import Replay, ReplayError
+from grader.training.bench import Bench, NoGradient, NoScores
 from grader.training.budget import Budget, BudgetEnded
 from grader.training.calibrate import Calibration
 from grader.training.claims import Claim
 from grader.training.data import Data, DataError, Normalise, load, opened
-from grader.training.loop import Bench, NoGradient, NoScores
+from grader.training.device.lanes import Lane, has_room
+from grader.training.device.recorder import Graphs
 from grader.training.trial import Open, Trial
+from grader.training.turns import Turns, together
 
 MNIST = "MNIST"
 TEST_IMAGES = 10_000
@@ -122,7 +125,7 @@ class _Case:
 
     def computed(self) -> dict[str, str]:
         """Return in which layout and precision each stage computed, as far as one began."""
-        ways = {name: run.way.shown for trial in self.trials for name, run in trial.stages.runs.items()}
+        ways = {name: run.shown for trial in self.trials for name, run in trial.stages.runs.items()}
         return {"arithmetic": "; ".join(f"{name}: {shown}" for name, shown in ways.items())} if ways else {}
 
     @property
@@ -144,18 +147,25 @@ class _Case:
                 dataset = images.about.name if images.about else ""
                 self.claim = replace(self.claim, images=len(images.test), dataset=dataset)
                 self.refuse_impossible()
-                return self.judged(self.holds(images.to(self.device), on_progress))
-        except (Open, DataError, NoScores) as error:
-            return self.left_open(str(error))
-        except BudgetEnded:
-            return self.left_open(self.out_of_time())
-        except NoGradient as error:
-            return self.left_open(f"the gradient can't be computed: {error}")
-        except ReplayError as error:
-            return self.left_open(f"the captured graph does not run on the training images: {error}")
+                self.train(images.to(self.device), on_progress)
+                reason = self.left_open()
+                return ("open", reason) if reason else self.judged()
+        except (Open, DataError) as error:
+            return "open", str(error)
+        except RuntimeError as error:
+            return "open", self.stopped(error)
 
-    def judged(self, holds: bool) -> tuple[Outcome, str]:
+    def left_open(self) -> str:
+        """Return why the claim stays open, where a seed did not come to its end, with the seed it is due to."""
+        trial = next((trial for trial in self.trials if trial.reason), None)
+        if trial is None or len(self.claim.seeds) == 1:
+            return trial.reason if trial else ""
+        before = ", ".join(f"{count:,}" for count in self.errors)
+        return f"seed {trial.seed}: {trial.reason}" + (f" (errors until then: {before})" if before else "")
+
+    def judged(self) -> tuple[Outcome, str]:
         """Return the outcome of a training that came to its end: a model that all but holds is not one that fails."""
+        holds = self.claim.holds(self.errors) if self.claim.kind == "mean" else self.trials[-1].looks.confirmed
         allowed, errors = self.claim.allowed, self.errors[-1] if self.errors else 0
         if holds or self.claim.kind != "model" or errors > NEAR_MISS * allowed:
             return ("confirmed" if holds else "missed"), ""
@@ -182,10 +192,19 @@ class _Case:
             images = f"{self.claim.images:,} test images"
             raise Open(f"{images} are too few to prove {self.claim.target:g} %, even without an error")
 
-    def holds(self, data: Data, on_progress: Callable[[Progress], None]) -> bool:
-        """Train with one seed after the other, and tell whether the claim holds."""
+    def train(self, data: Data, on_progress: Callable[[Progress], None]) -> None:
+        """Train with one seed after the other, on a GPU several at once, until the claim is decided."""
+        works = self.works(data, on_progress)
+        if self.device.type == "cpu":
+            together(works, lambda running: False)
+        else:
+            together((Lane(self.device).carry(work) for work in works), has_room)
+
+    def works(self, data: Data, on_progress: Callable[[Progress], None]) -> Iterator[Turns[None]]:
+        """Yield the training of each seed whose result could still matter."""
         calibration = Calibration(self.replay.graph)
         plan = stages_of(self.request, self.recipe)
+        recorder = None if self.device.type == "cpu" else Graphs(self.device)
         runs = len(self.claim.seeds)
         for run, seed in enumerate(self.claim.seeds, 1):
 
@@ -193,29 +212,36 @@ class _Case:
                 on_progress(msgspec.structs.replace(progress, run=run, runs=runs))
 
             numbers = data.normalise(self.normalise)
-            bench = Bench(self.replay, data, numbers, self.classes, calibration, self.budget, report)
+            bench = Bench(self.replay, data, numbers, self.classes, calibration, self.budget, report, recorder)
             self.trials.append(Trial(bench, plan, self.weights, self.claim, seed, self.device))
-            self.trials[-1].train()
+            yield self.work(self.trials[-1])
+            if any(trial.reason for trial in self.trials):
+                return
             if self.claim.is_lost(self.errors) and run < runs:
                 left = f"{runs - run} more seed{'' if runs - run == 1 else 's'} could not lift the mean to the target"
                 self.notes.append(f"{left} even without an error: not trained")
-                break
-        return self.claim.holds(self.errors) if self.claim.kind == "mean" else self.trials[-1].looks.confirmed
+                return
 
-    def left_open(self, reason: str) -> tuple[Outcome, str]:
-        """Return the outcome, with the seed that it is due to where there are several."""
-        if not self.trials:
-            return "open", reason
-        trial = self.trials[-1]
-        trial.reason = reason
-        if len(self.claim.seeds) == 1:
-            return "open", reason
-        before = ", ".join(f"{count:,}" for count in self.errors)
-        return "open", f"seed {trial.seed}: {reason}" + (f" (errors until then: {before})" if before else "")
+    def work(self, trial: Trial) -> Turns[None]:
+        """Train with one seed; what keeps it from its end becomes its reason."""
+        try:
+            yield from trial.train()
+        except (Open, NoScores) as error:
+            trial.reason = str(error)
+        except BudgetEnded:
+            trial.reason = trial.out_of_time(self.budget.limit or 0.0)
+        except NoGradient as error:
+            trial.reason = f"the gradient can't be computed: {error}"
+        except ReplayError as error:
+            trial.reason = f"the captured graph does not run on the training images: {error}"
+        except RuntimeError as error:
+            trial.reason = self.stopped(error)
 
-    def out_of_time(self) -> str:
-        limit = self.budget.limit or 0.0
-        return self.trials[-1].out_of_time(limit) if self.trials else f"the budget of {limit:g} s ended at once"
+    def stopped(self, error: RuntimeError) -> str:
+        """Return what a GPU has to say; on a processor it is our own fault."""
+        if self.device.type == "cpu":
+            raise error
+        return f"the GPU could not go on: {(str(error).strip().splitlines() or ['no reason given'])[0][:300]}"
 
 
 def stages_of(request: TrainRequest, recipe: Recipe) -> dict[StageName, Stage]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from grader.replay import Values
-from grader.training.loop import Bench, backward
+from grader.training.bench import Bench, backward
 from grader.training.scores import LOSSES, Kind, kind_of
 
 IMAGES = 64

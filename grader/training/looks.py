@@ -8,9 +8,10 @@ import msgspec
 
 from grader.protocol import EpochRow, StageName
 from grader.replay import Values
+from grader.training.bench import Bench
 from grader.training.claims import Claim
 from grader.training.interval import most_accuracy
-from grader.training.loop import Bench, Run
+from grader.training.loop import Run
 
 DOUBT = 0.001  # the chance that a model which reaches the target errs on as many held-out images, below which it can't
 

@@ -1,109 +1,40 @@
-"""The loop: one stage of training on a graph, and the count of a state's errors."""
+"""The loop: one stage of training on a graph."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from grader.checks.accuracy import Stage
-from grader.graph import Mode
 from grader.protocol import EpochRow, Progress, StageName
-from grader.replay import Around, Replay, ReplayError, Values, prediction
-from grader.training.budget import Budget
-from grader.training.calibrate import Calibration
-from grader.training.data import Data, Images, Normalise, moved, normalised, scaled
+from grader.replay import Around, ReplayError, Values
+from grader.training.bench import Bench, NotFinite, Stopped, TooEarly, backward
+from grader.training.data import Images, moved, normalised, scaled
 from grader.training.descent import forget, rule_of
+from grader.training.device.guard import Prepared, prepare
+from grader.training.device.recorder import Recorder
+from grader.training.device.step import Step
 from grader.training.pace import PLAIN, Agreed, Masks, Shortcuts, Way, agree, ways
 from grader.training.scores import LOSSES, Kind
 
-EVALUATION_BATCH = 250  # divides the 5,000 and the 10,000 images; small enough for the allocator to reuse its memory
 REPORT_EVERY = 0.25  # seconds between two reports of progress
 FIRST_STEPS = 20  # of the first epoch
 SURPRISING = (
     80.0  # percent right before anything can have been learned; 20 honest models had 9 to 58 in the first steps
 )
-
-
-class Stopped(Exception):
-    """A stage can't go on."""
-
-
-class NotFinite(Stopped):
-    """The loss became infinite or no number."""
-
-
-class TooEarly(Stopped):
-    """The model is right before it can have learned."""
-
-
-class NoScores(Stopped):
-    """The model does not return one row of scores for each image; the message says what it returns."""
-
-
-class NoGradient(Stopped):
-    """The gradient can't be computed."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """All that stays the same while one model is trained."""
-
-    replay: Replay
-    data: Data
-    normalise: Normalise
-    classes: int
-    calibration: Calibration
-    budget: Budget
-    report: Callable[[Progress], None]
-
-    def feed(self, images: Images) -> Tensor:
-        return normalised(scaled(images.pixels), self.normalise)
-
-    def scores(self, mode: Mode, images: Tensor, state: Values, around: Around | None = None) -> Tensor:
-        """Run the model on a batch, and return its scores in single precision; for `around` see `Replay.run`.
-
-        Raises:
-            NoScores: it does not return one row of scores for each image.
-            ReplayError: the graph does not run.
-        """
-        found = prediction(self.replay.run(mode, images, state, around))
-        expected = (len(images), self.classes)
-        if found is None or found.shape != expected:
-            shown = "no tensor" if found is None else f"of shape {tuple(found.shape)}"
-            raise NoScores(f"on {len(images)} images the output is {shown}, expected {expected}")
-        if not found.is_floating_point():
-            raise NoScores(f"the output holds {str(found.dtype).removeprefix('torch.')} numbers, expected scores")
-        return found.float()
-
-    def errors(self, images: Images, state: Values) -> int:
-        """Return how many images a state gets wrong in evaluation mode; a row that holds NaN is wrong.
-
-        Raises:
-            BudgetEnded: before all were classified.
-            NoScores, ReplayError: as for `scores`.
-        """
-        wrong = 0
-        for batch in images.batches(EVALUATION_BATCH):
-            self.budget.check()
-            with torch.no_grad():
-                scores = self.scores("eval", self.feed(batch), state)
-            right = (scores.argmax(1) == batch.labels) & ~scores.isnan().any(1)
-            wrong += len(batch) - int(right.sum())
-        return wrong
-
-    def accuracy(self, images: Images, state: Values) -> float:
-        """Return the percentage of images that a state gets right in evaluation mode."""
-        return 100 * (len(images) - self.errors(images, state)) / len(images)
+LOOK_EVERY = FIRST_STEPS  # steps that a device takes by itself
 
 
 def rate(step: int, steps: int, peak: float, rise: float) -> float:
     """Return the learning rate of a step, counted from 0: linear up to the peak, then linear down towards zero."""
     up = max(round(rise * steps), 1)
     return peak * (step + 1) / up if step < up else peak * (steps - step) / (steps - up)
+
+
+Learn = Callable[[int, Tensor, "_Tally", torch.Generator], Iterator[None]]
 
 
 class Run:
@@ -139,34 +70,81 @@ class Run:
         self._shortcuts = Shortcuts(bench.replay.graph)
         self._around: Around | None = None
         self.way = PLAIN
+        self._steps_shown = ""  # how a device that is left to itself takes its steps
 
-    def epochs(self, seed: int) -> Iterator[EpochRow]:
-        """Train, and yield the row of each epoch as it ends.
+    @property
+    def shown(self) -> str:
+        """How this run computes, for a report."""
+        return f"{self.way.shown}, {self._steps_shown}" if self._steps_shown else self.way.shown
+
+    def epochs(self, seed: int) -> Iterator[EpochRow | None]:
+        """Train, and yield the row of each epoch as it ends, and None whenever the device is busy and others may go on.
 
         Raises:
             Stopped: the stage can't go on.
             BudgetEnded: it may not.
             ReplayError: the graph does not run on such a batch.
         """
-        training = self.bench.data.training
         generator = torch.Generator().manual_seed(seed)
-        if training.pixels.device.type == "cpu":
-            self.way = self._quickest(seed)
-            self._around = self._shortcuts.around(Masks(seed), self.way)
         per_epoch = self.steps // self.stage.epochs
+        learn = self._on_the_host(seed) if self.bench.recorder is None else self._on_the_device(self.bench.recorder)
         for epoch in range(1, self.stage.epochs + 1):
-            order = torch.randperm(len(training), generator=generator, device="cpu")
+            order = torch.randperm(len(self.bench.data.training), generator=generator, device="cpu")
             tally = _Tally()
-            for index in order[: per_epoch * self.batch].view(per_epoch, self.batch):  # the rest is in other epochs
-                self.bench.budget.check()
-                self._learn(training.at(index.to(training.labels.device)), tally, generator)
-                self._report(epoch, tally)
+            batches = order[: per_epoch * self.batch].view(per_epoch, self.batch)  # the rest is in other epochs
+            for _ in learn(epoch, batches, tally, generator):
+                yield None
             self.bench.calibration.run(self.bench.replay, self._still(), self.state)
             held_out = self.bench.accuracy(self.bench.data.held_out, self.state)
             used = self.bench.budget.used
             loss = tally.loss if math.isfinite(tally.loss) else None
             self.rows.append(EpochRow(epoch, loss, tally.accuracy, held_out, used, self.name))
             yield self.rows[-1]
+
+    def _on_the_host(self, seed: int) -> Learn:
+        """Return what learns from batch after batch, and looks at the loss of each."""
+        training = self.bench.data.training
+        if training.pixels.device.type == "cpu":
+            self.way = self._quickest(seed)
+            self._around = self._shortcuts.around(Masks(seed), self.way)
+
+        def learn(epoch: int, batches: Tensor, tally: _Tally, generator: torch.Generator) -> Iterator[None]:
+            for index in batches:
+                self.bench.budget.check()
+                self._learn(training.at(index.to(training.labels.device)), tally, generator)
+                self._report(epoch, tally)
+            yield from ()
+
+        return learn
+
+    def _on_the_device(self, recorder: Recorder) -> Learn:
+        """Return what issues many steps, and then looks at what the device has counted."""
+        rows = self.steps // self.stage.epochs
+        step = Step(self.bench, self.stage, self.loss, self.state, self._learned, rows, self.batch)
+        prepared: Prepared | None = None  # not kept when the run has ended: a recording holds much memory
+
+        def learn(epoch: int, batches: Tensor, tally: _Tally, generator: torch.Generator) -> Iterator[None]:
+            nonlocal prepared
+            begun, taken = self.step, 0
+            step.begin(batches, [self._rate(begun + row) for row in range(rows)], begun + 1, generator)
+            if prepared is None:
+                prepared = prepare(step, recorder)
+                taken, self._steps_shown = prepared.taken, prepared.shown
+            for end in [*range(LOOK_EVERY, rows, LOOK_EVERY), rows]:
+                self.bench.budget.check()
+                for _ in range(taken, end):
+                    prepared.act()
+                taken = end
+                yield
+                tally.images = end * self.batch
+                tally.sum, tally.last, tally.right, done = step.tally.read()
+                self.step = begun + done
+                if done < end:
+                    raise NotFinite
+                self._refuse_early(tally)
+                self._report(epoch, tally)
+
+        return learn
 
     def _learn(self, images: Images, tally: _Tally, generator: torch.Generator) -> None:
         with self.way.computing():
@@ -176,13 +154,20 @@ class Run:
         tally.add(float(loss.detach()), int((scores.argmax(1) == images.labels).sum()), len(images))
         if not math.isfinite(tally.last):
             raise NotFinite
-        first_steps = self.step + 1 == FIRST_STEPS and tally.images == FIRST_STEPS * self.batch
-        if first_steps and tally.accuracy > SURPRISING and not self.trusted:
-            raise TooEarly
         forget(self._learned)
         backward(loss)
-        self._rule.step(rate(self.step, self.steps, self.peak_lr, self.stage.rise))
+        self._rule.step(self._rate(self.step))
         self.step += 1
+        self._refuse_early(tally)
+
+    def _rate(self, step: int) -> float:
+        return rate(step, self.steps, self.peak_lr, self.stage.rise)
+
+    def _refuse_early(self, tally: _Tally) -> None:
+        """Raises TooEarly where the first steps found a model that is right already."""
+        first_steps = self.step == FIRST_STEPS and tally.images == FIRST_STEPS * self.batch
+        if first_steps and tally.accuracy > SURPRISING and not self.trusted:
+            raise TooEarly
 
     def _quickest(self, seed: int) -> Way:
         """Return the fastest way of computing that comes to the plain one's gradients on one batch."""
@@ -251,15 +236,3 @@ class _Tally:
     @property
     def accuracy(self) -> float:
         return 100 * self.right / self.images
-
-
-def backward(loss: Tensor) -> None:
-    """Compute the gradients.
-
-    Raises:
-        NoGradient: torch can't, for example because a tensor that they need was overwritten.
-    """
-    try:
-        loss.backward()
-    except (RuntimeError, NotImplementedError) as error:
-        raise NoGradient(str(error).strip().splitlines()[0][:300]) from None

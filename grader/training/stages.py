@@ -10,10 +10,12 @@ import torch
 from grader.checks.accuracy import Stage, guessing
 from grader.protocol import StageName
 from grader.replay import Values
+from grader.training.bench import Bench, NotFinite, TooEarly
 from grader.training.examine import Examined, examine
 from grader.training.giving_up import held_out, hopeless
-from grader.training.loop import SURPRISING, Bench, NotFinite, Run, TooEarly
+from grader.training.loop import SURPRISING, Run
 from grader.training.start import knowing, permuted, redrawn
+from grader.training.turns import Turns
 
 # Each at a third of the learning rate of the one before.
 ATTEMPTS: dict[StageName, int] = {"short": 2, "medium": 2, "long": 3}
@@ -86,10 +88,10 @@ class Stages:
             raise Knows
         return examined
 
-    def train(self, name: StageName, stage: Stage, examined: Examined) -> Run | None:
+    def train(self, name: StageName, stage: Stage, examined: Examined) -> Turns[Run | None]:
         """Return a run of a stage that came to its end; None where the loss did not stay finite in any attempt."""
         for left in reversed(range(ATTEMPTS[name])):
-            run = self._attempt(name, stage, examined, patient=not left)
+            run = yield from self._attempt(name, stage, examined, patient=not left)
             if run is not None:
                 return run
             self._factor /= 3
@@ -106,14 +108,14 @@ class Stages:
         self.notes.append(f"the medium stage was left out: {far}, more than twice the {allowed:g} % allowed")
         return False
 
-    def _attempt(self, name: StageName, stage: Stage, examined: Examined, *, patient: bool) -> Run | None:
+    def _attempt(self, name: StageName, stage: Stage, examined: Examined, *, patient: bool) -> Turns[Run | None]:
         """Return a run; None, with a note, where it is of no use. A patient one may guess as long as it likes."""
         try:
             try:
-                return self._follow(self._begin(name, stage, examined), patient)
+                return (yield from self._follow(self._begin(name, stage, examined), patient))
             except TooEarly:
                 self._redraw()
-                return self._follow(self._begin(name, stage, examined), patient)
+                return (yield from self._follow(self._begin(name, stage, examined), patient))
         except (Flat, NotFinite) as error:
             run = self.runs[name]
             what = "did no better than guessing" if isinstance(error, Flat) else "had a loss that was not finite"
@@ -136,10 +138,13 @@ class Stages:
         self.runs[name] = run
         return run
 
-    def _follow(self, run: Run, patient: bool) -> Run:
+    def _follow(self, run: Run, patient: bool) -> Turns[Run]:
         """Train a run to its end, or until it is of no use to go on."""
         epochs = run.stage.epochs
         for row in run.epochs(self.seed):
+            if row is None:
+                yield
+                continue
             guesses = max(held_out(row), row.train_accuracy) < guessing(self.bench.classes)
             if not patient and row.epoch == math.ceil(FLAT_AFTER * epochs) and guesses:
                 raise Flat

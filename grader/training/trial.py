@@ -9,12 +9,14 @@ import torch
 
 from grader.checks.accuracy import Stage
 from grader.protocol import EpochRow, SeedReport, StageName
+from grader.training.bench import Bench
 from grader.training.claims import Claim
 from grader.training.examine import Examined
 from grader.training.giving_up import held_out
 from grader.training.looks import Looks
-from grader.training.loop import Bench, Run
+from grader.training.loop import Run
 from grader.training.stages import Knows, Stages
+from grader.training.turns import Turns
 
 Plan = Mapping[StageName, Stage]
 
@@ -42,7 +44,7 @@ class Trial:
         self._began = bench.budget.used
         self._seconds = 0.0
 
-    def train(self) -> None:
+    def train(self) -> Turns[None]:
         """Train as far as the plan goes.
 
         Raises:
@@ -52,7 +54,7 @@ class Trial:
         try:
             self.examined = self.stages.examine()
             if self.examined.learned:
-                self._train()
+                yield from self._train()
             else:
                 self._judge()
         except Knows:
@@ -62,12 +64,12 @@ class Trial:
         finally:
             self._seconds = self.bench.budget.used - self._began
 
-    def _train(self) -> None:
+    def _train(self) -> Turns[None]:
         run: Run | None = None
         for name, stage in self.plan.items():
-            if name == "medium" and not self.stages.is_near():
+            if name == "medium" and name != self.looks.last and not self.stages.is_near():
                 continue
-            run = self.stages.train(name, stage, self.examined)
+            run = yield from self.stages.train(name, stage, self.examined)
             if run is not None:
                 self.looks.at_the_end(run)
             if self.looks.confirmed:

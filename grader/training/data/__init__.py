@@ -9,9 +9,13 @@ from grader.training.data.images import (
     DataError,
     Images,
     Normalise,
+    drawn,
     moved,
+    moved_by,
     normalised,
+    per_channel,
     scaled,
+    standardised,
 )
 from grader.training.data.opened import opened
 
@@ -21,9 +25,13 @@ __all__ = [
     "DataError",
     "Images",
     "Normalise",
+    "drawn",
     "load",
     "moved",
+    "moved_by",
     "normalised",
     "opened",
+    "per_channel",
     "scaled",
+    "standardised",
 ]

@@ -78,14 +78,33 @@ def scaled(pixels: Tensor) -> Tensor:
 
 def normalised(images: Tensor, normalise: Normalise) -> Tensor:
     """Return images from 0 to 1 with the mean subtracted and divided by the standard deviation, channel by channel."""
-    mean, std = (images.new_tensor(values).view(-1, 1, 1) for values in normalise)
+    return standardised(images, *per_channel(normalise, images.device))
+
+
+def per_channel(normalise: Normalise, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation of each channel, of shape (C, 1, 1)."""
+    mean, std = (torch.tensor(values, dtype=torch.float32, device="cpu").view(-1, 1, 1) for values in normalise)
+    return mean.to(device), std.to(device)
+
+
+def standardised(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return images.sub(mean).div_(std)
 
 
 def moved(images: Tensor, rotate: float, shift: float, generator: torch.Generator) -> Tensor:
     """Return images from 0 to 1, each turned by up to `rotate` degrees and moved by up to `shift` pixels at random."""
-    count, _, height, width = images.shape
-    draws = torch.rand((3, count, 1, 1), generator=generator, device="cpu").to(images.device) * 2 - 1
+    return moved_by(images, rotate, shift, drawn(len(images), generator).to(images.device))
+
+
+def drawn(count: int, generator: torch.Generator) -> Tensor:
+    """Return what decides how so many images are moved: numbers from 0 to 1 of shape (3, N, 1, 1)."""
+    return torch.rand((3, count, 1, 1), generator=generator, device="cpu")
+
+
+def moved_by(images: Tensor, rotate: float, shift: float, draws: Tensor) -> Tensor:
+    """Return images from 0 to 1, turned and moved as `drawn` decided."""
+    _, _, height, width = images.shape
+    draws = draws * 2 - 1
     angle = draws[0] * math.radians(rotate)
     columns = torch.linspace(-1, 1, width, device=images.device) + draws[1] * (2 * shift / (width - 1))
     rows = torch.linspace(-1, 1, height, device=images.device).view(-1, 1) + draws[2] * (2 * shift / (height - 1))
