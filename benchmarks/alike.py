@@ -1,27 +1,35 @@
 """Time the search for look-alikes in a class that never was, and count what it finds among honest students and copies.
 
-    python benchmarks/alike.py [--students 1000] [--copies 10] [--changes 1] [--seed 1]
+    python benchmarks/alike.py [--students 1000] [--copies 10] [--changes 1] [--shared 0] [--texts] [--seed 1]
 
 Honest students have the habits that such an assignment makes: channels that double, kernels of three, a pooling after
 two or three blocks, one of a few dropout rates and activations. Many end at the same graph. A copy takes the model of
 another student and changes some things of it. Graphs are made in the form that a fingerprint is taken from, without
 torch; texts are passages, some of which everybody has.
+
+With --texts it is the source of generated submissions (benchmarks/submissions.py) that is compared, and nothing else:
+a copy has as many of its lines changed, and the rest as it was. `shared` percent of the honest students begin with one
+tutorial, and change two to six lines of it.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
+import re
 import resource
 import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import submissions
+
 from grader.classroom.alike import groups
 from grader.classroom.types import AlikeGroup
 from grader.fingerprint.canonical import LEAF, Canonical, Source, Vertex
 from grader.fingerprint.graphs import likeness_of
-from grader.fingerprint.text import winnowed
+from grader.fingerprint.text import text_features, winnowed
 from grader.likeness import Likeness, sketch
 
 USUAL = [(8, 16, 32), (8, 16, 16), (10, 20, 20), (16, 16, 16), (8, 12, 16), (10, 10, 10), (16, 32, 32), (4, 8, 16)]
@@ -124,6 +132,37 @@ def likeness(model: Model) -> Likeness:
     return Likeness(found.digest, found.features, stretches, found.traits)
 
 
+def edited(source: str, changes: int, chance: random.Random) -> str:
+    """Return a source with another number in some of the lines that make layers, or without the line."""
+    lines = source.split("\n")
+    layers = [number for number, line in enumerate(lines) if "nn." in line and not line.lstrip().startswith("class")]
+    for number in chance.sample(layers, min(changes, len(layers))):
+        other = re.sub(r"\d+", lambda found: str(int(found[0]) + 1), lines[number], count=1)
+        lines[number] = chance.choice(["", other, other])
+    return "\n".join(lines)
+
+
+def of_texts(options: argparse.Namespace, chance: random.Random) -> tuple[dict[str, Likeness], dict[str, str]]:
+    """Return a class of which only texts are known, and of whom each copy is."""
+    wanted = options.students - options.copies + 1
+    made = (one.source for one in submissions.submissions(10 * wanted, options.seed) if one.kind in ("good", "failing"))
+    tutorial, *sources = itertools.islice(made, wanted)
+    for number in range(len(sources) * options.shared // 100):
+        sources[number] = edited(tutorial, chance.randrange(2, 7), chance)
+    texts = {f"s{number:05}": source for number, source in enumerate(sources)}
+    copies = {f"c{number:05}": whom for number, whom in enumerate(chance.sample(sorted(texts), options.copies))}
+    texts |= {copy: edited(texts[whom], options.changes, chance) for copy, whom in copies.items()}
+    return {who: Likeness(text=text_features({"model.py": text.encode()})) for who, text in texts.items()}, copies
+
+
+def of_graphs(options: argparse.Namespace, chance: random.Random) -> tuple[dict[str, Likeness], dict[str, str]]:
+    """Return a class of graphs and passages, and of whom each copy is."""
+    models = {f"s{number:05}": honest(chance) for number in range(options.students - options.copies)}
+    copies = {f"c{number:05}": model for number, model in enumerate(chance.sample(sorted(models), options.copies))}
+    models |= {copy: disguised(models[model], options.changes, chance) for copy, model in copies.items()}
+    return {student: likeness(model) for student, model in models.items()}, copies
+
+
 def told(found: tuple[AlikeGroup, ...], copies: dict[str, str]) -> str:
     """Return how many groups hold a copy with its model, and how many hold honest students alone."""
     caught = sum(any({copy, model} <= set(group.members) for group in found) for copy, model in copies.items())
@@ -141,15 +180,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--students", type=int, default=1000)
     parser.add_argument("--copies", type=int, default=10)
-    parser.add_argument("--changes", type=int, default=1, help="of the graph, in each copy")
+    parser.add_argument("--changes", type=int, default=1, help="of the graph, or of lines, in each copy")
+    parser.add_argument("--shared", type=int, default=0, help="percent who begin with one tutorial, with --texts")
+    parser.add_argument("--texts", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
     chance = random.Random(options.seed)
-    models = {f"s{number:05}": honest(chance) for number in range(options.students - options.copies)}
-    copies = {f"c{number:05}": model for number, model in enumerate(chance.sample(sorted(models), options.copies))}
-    models |= {copy: disguised(models[model], options.changes, chance) for copy, model in copies.items()}
-    likenesses = {student: likeness(model) for student, model in models.items()}
+    likenesses, copies = (of_texts if options.texts else of_graphs)(options, chance)
     graphs = len({item.digest for item in likenesses.values()})
 
     began, used = time.perf_counter(), time.process_time()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -308,6 +308,35 @@ def test_text_is_a_hint_of_its_own() -> None:
         AlikeGroup("near", ("ana", "bo"), 0.0, f"{said}; their graphs are at a distance of 0.99; {rarity}"),
         AlikeGroup("near", ("cy", "di"), 0.0, f"{said}; not all of them have a graph; {rarity}"),
     )
+
+
+def common_text(chance: random.Random, base: Sequence[str] = (), own: int = 40) -> Likeness:
+    """Return a text of stretches that one in six of the class have too, and of those of a base."""
+    pool = [f"line {number}" for number in range(240)]
+    return Likeness(text=dict.fromkeys([*base, *chance.sample(pool, own)], 1))
+
+
+def test_text_put_together_of_common_lines_is_told_of_where_no_other_is_near() -> None:
+    chance = random.Random(1)
+    honest = {f"s{number:03}": common_text(chance) for number in range(198)}
+    most = dict.fromkeys([*list(honest["s007"].text)[:38], "new 1", "new 2"], 1)
+    changed = {"ana": honest["s005"], "bo": Likeness(text=most)}
+    said = "not all of them have a graph; few other texts are anything like theirs"
+    assert groups({**honest, **changed}.items()) == (
+        AlikeGroup(
+            "near", ("ana", "s005"), 0.0, f"their source text is the same but for names, strings and comments; {said}"
+        ),
+        AlikeGroup("near", ("bo", "s007"), 0.172, f"nine tenths of their source text is the same; {said}"),
+    )
+
+
+def test_those_who_begin_with_one_tutorial_are_not_told_of_for_that() -> None:
+    chance = random.Random(1)
+    tutorial = [f"tutorial {number}" for number in range(60)]
+    begun = {f"t{number:03}": common_text(chance, tutorial, own=4) for number in range(80)}
+    honest = {f"s{number:03}": common_text(chance) for number in range(120)}
+    assert groups({**honest, **begun}.items()) == ()
+    assert groups({**honest, **dict(list(begun.items())[:3])}.items()) != ()
 
 
 def test_graph_and_text_of_the_same_students_are_one_hint() -> None:

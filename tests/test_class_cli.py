@@ -7,11 +7,13 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from grader import cli
+from grader.classroom.gradebook import file, reading
 from grader.cli.classroom import beside
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,6 +127,56 @@ def test_a_person_may_decide_otherwise(folder: Path, capsys: pytest.CaptureFixtu
     ]
     assert gradebook(folder, "--history", "bib") == 2
     assert "has no student 'bib': did you mean 'bob'" in capsys.readouterr().err
+
+
+def test_a_gradebook_in_another_programs_hands_is_shown_and_takes_no_override(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in (file, reading):
+        monkeypatch.setattr(module, "BUSY_SECONDS", 0.01)
+    holder = sqlite3.connect(folder / "submissions.gradebook.sqlite", isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("UPDATE results SET seconds = 1")
+    assert gradebook(folder, "--csv", str(folder / "new.csv")) == 0
+    assert {row["id"]: row["final"] for row in rows(folder, "new.csv")} == {
+        "ada": "80",
+        "bob": "60",
+        "cyd": "",
+        "dee": "",
+    }
+    capsys.readouterr()
+    assert gradebook(folder, "--override", "bob", "--points", "75", "--reason", "oral", "--author", "G. Hopper") == 2
+    assert "The override was not given: " in (told := capsys.readouterr().err)
+    assert "is held by another program: close what has it open, or wait and try again" in told
+    holder.close()
+
+
+def test_a_group_has_one_grade_in_the_files_of_both_platforms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "submissions" / "pairone_11_900_model.py"
+    place.parent.mkdir()
+    place.write_text(GOOD)
+    people = "id,name,email,group,canvas\na,Ada Lovelace,a@x.example,Pair One,11\nb,Bob,b@x.example,Pair One,12\n"
+    (tmp_path / "roster.csv").write_text(people)
+    (tmp_path / "canvas.csv").write_text(GRADEBOOK_OF_CANVAS)
+    worksheet = "Identifier,Full name,Email address,Status,Group,Grade,Maximum grade,Grade can be changed\n" + "".join(
+        f"Participant {number},{name},{name[0].lower()}@x.example,-,Pair One,{{}},100.00,Yes\n"
+        for number, name in ((7, "Ada Lovelace"), (8, "Bob"))
+    )
+    (tmp_path / "moodle.csv").write_text(worksheet.format("", ""))
+    outputs = [f"{tmp_path / name}.csv={tmp_path / name}-up.csv" for name in ("canvas", "moodle")]
+    options = ["--canvas", outputs[0], "--assignment", "123456", "--moodle", outputs[1]]
+    assert run(tmp_path, *options, "--csv", str(tmp_path / "grades.csv")) == 0
+    assert "1 groups" not in (err := capsys.readouterr().err)
+    assert "a Canvas download; 1 group hands in together, by the column 'group' of" in err
+    canvas = GRADEBOOK_OF_CANVAS.replace("One,,9", "One,80.00,9").replace("One,,8", "One,80.00,8")
+    assert (tmp_path / "canvas-up.csv").read_text() == canvas
+    assert (tmp_path / "moodle-up.csv").read_text() == worksheet.format("80.00", "80.00")
+    assert {row["id"]: (row["group"], row["final"]) for row in rows(tmp_path)} == {
+        "a": ("Pair One", "80"),
+        "b": ("Pair One", "80"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from gradebook_victim import COURSE, NOW, STUDENTS, attempt, begin, key, record
+from gradebook_victim import COURSE, NOW, STUDENTS, Nowhere, attempt, begin, key, record
 from reports import PASSED, graded_as
 from samples import result, rule, rules, training
 from two_rules import RULES, report, ungraded
 
-from grader.classroom.gradebook import Gradebook, GradebookError, file
+from grader.classroom.gradebook import Gradebook, GradebookError, file, reading
 from grader.classroom.gradebook.errors import DAMAGED, FOREIGN, UNWRITABLE, explained
 from grader.classroom.gradebook.file import connect
 from grader.classroom.gradebook.forms import class_form
 from grader.classroom.gradebook.late import late_seconds, penalty
 from grader.classroom.gradebook.schema import APPLICATION, MIGRATIONS, version_of
+from grader.classroom.mates import with_mates
 from grader.classroom.types import (
     AlikeGroup,
     Attempt,
@@ -294,6 +297,27 @@ def test_likenesses_are_those_of_the_attempts_that_count(book: Gradebook) -> Non
     assert book.class_report().alike == groups
 
 
+def test_a_group_is_one_to_look_alikes_and_each_of_it_is_late_by_their_own_due_time(book: Gradebook) -> None:
+    one = Likeness("1" * 64, {"conv2d": 2})
+    anna = msgspec.structs.replace(ANNA, group="Pair 1")
+    bo = msgspec.structs.replace(BO, group="Pair 1", due=NOW - timedelta(hours=30))
+    shared = [Attempt(id, 1, "pair-1", Nowhere(), NOW, "platform") for id in ("anna", "bo")]
+    begun(book, *shared, attempt("cy"), students=(anna, bo, CY), late=LatePolicy(10))
+    for student in ("anna", "bo"):
+        book.submitted(student, 1, "pair", "sha pair")
+    graded(book, "cy", 1, report(), likeness=one)
+    book.record(Done("pair", report(), 1.0, likeness=one))
+    book.override("anna", 5, "oral exam", "EL", NOW)
+    assert list(book.likenesses()) == [("anna", one), ("cy", one)]
+    made = book.class_report()
+    assert {row.student.id: (row.score, row.penalty, row.final) for row in made.grades} == {
+        "anna": (40, 0, 5),
+        "bo": (40, 8, 32),
+        "cy": (40, 0, 40),
+    }
+    assert with_mates(made, ("cy", "anna")) == ("cy", "anna", "bo")
+
+
 # Lateness
 
 
@@ -496,7 +520,7 @@ def test_a_full_disk_and_one_that_cannot_be_written_are_told(path: Path) -> None
     ):
         connection.executescript(f"PRAGMA {pragma}")
         with pytest.raises(GradebookError) as caught, explained(path):
-            connection.execute("INSERT INTO results VALUES ('k', 0, 0, '', zeroblob(90000), NULL)")
+            connection.execute("INSERT INTO results (key, failed, seconds, report) VALUES ('k', 0, 0, zeroblob(90000))")
         assert str(caught.value).startswith(f"{path} {meaning}")
     connection.close()
 
@@ -618,7 +642,7 @@ def test_the_version_that_is_written_is_the_newest(path: Path) -> None:
 
 def test_an_older_gradebook_is_migrated_step_by_step_with_all_that_is_in_it(version_1: Path) -> None:
     connection = connect(version_1, create=False, migrations=PLAYED)
-    assert version_of(connection) == 3
+    assert version_of(connection) == len(PLAYED)
     assert connection.execute("SELECT key, machine FROM results").fetchall() == [("key", "unknown")]
     assert connection.execute("SELECT key FROM passed").fetchall() == [("key",)]
     connection.close()
@@ -632,7 +656,7 @@ def test_a_migration_that_fails_changes_nothing(version_1: Path) -> None:
     with pytest.raises(GradebookError, match="cannot be used: no such table: nowhere"):
         connect(version_1, create=False, migrations=broken)
     connection = connect(version_1, create=False)
-    assert version_of(connection) == 1
+    assert version_of(connection) == len(MIGRATIONS)
     assert connection.execute("SELECT name FROM sqlite_master WHERE name IN ('passed', 'half')").fetchall() == []
     connection.close()
 
@@ -641,10 +665,185 @@ def test_a_gradebook_of_a_newer_version_is_refused_and_left_alone(version_1: Pat
     connect(version_1, create=False, migrations=PLAYED).close()
     before = version_1.read_bytes()
     assert refused(version_1) == (
-        f"{version_1} is a gradebook of version 3, and this s5-grade knows them up to version 1:"
+        f"{version_1} is a gradebook of version {len(PLAYED)},"
+        f" and this s5-grade knows them up to version {len(MIGRATIONS)}:"
         " use the s5-grade that wrote it, or a newer one"
     )
     assert version_1.read_bytes() == before
+
+
+# Reading what can't be written, or is in use
+
+
+class Elsewhere:
+    """A folder that everybody may reach, as a gradebook on a medium that nobody writes to is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "class.s5db"
+
+    def locked(self) -> None:
+        for entry in self.folder.iterdir():
+            entry.chmod(0o444)
+        self.folder.chmod(0o555)
+
+    def as_nobody(self, look: Callable[[], object]) -> str:
+        """Return what comes of looking without any right to write."""
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.geteuid() == 0:
+                    os.setgid(65534)
+                    os.setuid(65534)
+                try:
+                    said = repr(look())
+                except GradebookError as error:
+                    said = str(error)
+                os.write(write, said.encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            said = pipe.read()
+        os.waitpid(child, 0)
+        return said
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Elsewhere(Path(folder))
+        Path(folder).chmod(0o700)
+
+
+def verdicts_of(path: Path) -> dict[str, str]:
+    with Gradebook.read(path) as book:
+        return {grade.student.id: grade.verdict for grade in book.class_report().grades}
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+LOOKED = {"anna": "pass", "bo": "waiting"}
+
+
+def looked_at(path: Path) -> None:
+    with Gradebook.open(path) as book:
+        graded(begun(book, attempt("anna"), attempt("bo")), "anna", 1, report())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_gradebook_where_nothing_can_be_written_is_shown_and_takes_no_override(elsewhere: Elsewhere) -> None:
+    looked_at(elsewhere.path)
+    elsewhere.locked()
+    path = elsewhere.path
+    assert elsewhere.as_nobody(lambda: verdicts_of(path)) == repr(LOOKED)
+    assert listed(elsewhere.folder) == ["class.s5db"]
+    assert elsewhere.as_nobody(lambda: Gradebook.open(path, create=False)) == f"{path} {UNWRITABLE}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_what_a_killed_run_left_in_its_log_is_shown_too(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    book = Gradebook.open(tmp_path / "class.s5db")
+    graded(begun(book, attempt("anna"), attempt("bo")), "anna", 1, report())
+    for name in ("class.s5db", "class.s5db-wal"):  # as a copy of both to a medium that is read only has them
+        shutil.copyfile(tmp_path / name, elsewhere.folder / name)
+    book.close()
+    elsewhere.locked()
+    assert elsewhere.as_nobody(lambda: verdicts_of(elsewhere.path)) == repr(LOOKED)
+    assert listed(elsewhere.folder) == ["class.s5db", "class.s5db-wal"]
+
+
+def test_a_gradebook_is_shown_while_a_run_writes_to_it(book: Gradebook, path: Path) -> None:
+    begun(book, attempt("anna"), attempt("bo"))
+    assert verdicts_of(path) == {"anna": "waiting", "bo": "waiting"}
+    graded(book, "anna", 1, report())
+    assert verdicts_of(path) == LOOKED
+
+
+def test_a_gradebook_that_another_program_keeps_for_itself_is_shown(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(reading, "BUSY_SECONDS", 0.01)
+    looked_at(path)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("UPDATE results SET seconds = 2")
+    assert verdicts_of(path) == LOOKED
+    with Gradebook.read(path) as book:
+        assert grades(book)["anna"].seconds == 2
+    assert "is held by another program" in refused(path, create=False)
+    holder.close()
+
+
+def test_a_gradebook_that_is_only_looked_at_takes_no_change(path: Path, tmp_path: Path) -> None:
+    looked_at(path)
+    with Gradebook.read(path) as book, pytest.raises(GradebookError, match="cannot be written to"):
+        book.override("anna", 1, "", "EL", NOW)
+    assert listed(tmp_path) == [path.name]
+    path.write_text("id,points\n" * 200)
+    with pytest.raises(GradebookError, match=FOREIGN):
+        Gradebook.read(path)
+    with pytest.raises(GradebookError, match="there is no gradebook"):
+        Gradebook.read(path / "none")
+
+
+def test_a_gradebook_of_version_1_is_shown_and_left_as_it_is(version_1: Path) -> None:
+    before = version_1.read_bytes()
+    assert verdicts_of(version_1) == {"anna": "pass"}
+    assert version_1.read_bytes() == before
+
+
+# What stands from before
+
+
+def standing(book: Gradebook) -> dict[str, tuple[str, bool]]:
+    return {id: (grade.verdict, grade.earlier) for id, grade in grades(book).items()}
+
+
+def test_results_stand_from_before_until_the_run_has_come_to_them(book: Gradebook) -> None:
+    both = (attempt("anna"), attempt("bo"))
+    graded(begun(book, *both), "anna", 1, report("fail"))
+    graded(book, "bo", 1, report())
+    assert standing(book) == {"anna": ("fail", False), "bo": ("pass", False)}
+    begun(book, *both, again=True)
+    assert standing(book) == {"anna": ("fail", True), "bo": ("pass", True)}
+    book.submitted("anna", 1, "anna1", "sha anna1")
+    assert standing(book)["anna"] == ("fail", True)
+    book.record(Done("anna1", report(), 1.0))
+    assert standing(book) == {"anna": ("pass", False), "bo": ("pass", True)}
+    graded(book, "bo", 1, ungraded("internal"))
+    assert standing(book)["bo"] == ("pass", True)  # it was to be graded again, and was not
+    begun(book, *both)  # a run that takes what is known
+    book.submitted("bo", 1, "bo1", "sha bo1")
+    assert standing(book) == {"anna": ("pass", True), "bo": ("pass", False)}
+
+
+def test_a_result_of_other_bytes_stands_only_until_these_are_read(book: Gradebook) -> None:
+    graded(begun(book, attempt("anna")), "anna", 1, report())
+    begun(book, attempt("anna"))
+    assert standing(book)["anna"] == ("pass", True)
+    book.submitted("anna", 1, "other", "sha other")
+    assert standing(book)["anna"] == ("waiting", False)
+
+
+def test_nothing_stands_of_another_place_or_under_other_rules(book: Gradebook) -> None:
+    graded(begun(book, attempt("anna")), "anna", 1, report())
+    begun(book, Attempt("anna", 1, "elsewhere/model.py", Nowhere()))
+    assert standing(book)["anna"] == ("waiting", False)
+    graded(book, "anna", 1, report())
+    book.begin(
+        Class("", (ANNA,), (Attempt("anna", 1, "elsewhere/model.py", Nowhere()),)),
+        Course(RULES, Settings(seed=5)),
+        attempt="latest",
+        late=LatePolicy(),
+        now=NOW,
+    )
+    assert standing(book)["anna"] == ("waiting", False)
 
 
 # Restarts and kills

@@ -1000,3 +1000,151 @@ def test_a_large_class_is_listed_without_reading_it(monkeypatch: pytest.MonkeyPa
     found = read_class("class.zip")
     assert [attempt.student for attempt in found.attempts][:2] == ["0", "1"]
     assert len(found.attempts) == 2_000
+
+
+# Several names of one student
+
+
+def aliases(found: Class) -> list[tuple[tuple[str, ...], list[str], str, bool]]:
+    return [(one.students, list(one.paths), one.why, one.joined) for one in found.aliases]
+
+
+def test_what_is_spelled_differently_is_told_where_a_roster_makes_it_one_students() -> None:
+    put("class/Ada Lovelace/model.py", "class/lovelace_ada/attempt_1/m.py", "class/lovelace_ada/attempt_2/m.py")
+    put("class/bob/attempt_1/model.py", "class/bob/attempt_2/model.py", "class/1815/model.py")
+    put("class/ADA-LOVELACE.zip", data=zipped({"model.py": MODEL}))
+    for hour, name in enumerate(("ADA-LOVELACE.zip", "1815/model.py", "Ada Lovelace/model.py")):
+        os.utime(f"class/{name}", (hour * 3600, hour * 3600))
+    found = read_class("class", sheet("id,name", "1815,Ada Lovelace", "bob,Bob Moog"))
+    paths = ["ADA-LOVELACE.zip", "1815", "Ada Lovelace", "lovelace_ada/attempt_1", "lovelace_ada/attempt_2"]
+    why = "by their id and the letters of their name"
+    assert aliases(found) == [(("1815",), [f"class/{path}" for path in paths], why, True)]
+    assert [row[2] for row in handed_in(found) if row[0] == "1815"] == [f"class/{path}" for path in paths]
+    assert unmatched(found) == []
+
+
+def test_without_a_roster_a_name_is_one_student_and_its_spellings_are_told() -> None:
+    put("class/Ada Lovelace/m.py", "class/ada_lovelace/m.py", "class/bob/m.py", "class/Zoe/m.py")
+    put("class/ADA-LOVELACE.zip", "class/bob.zip", data=zipped({"model.py": MODEL}))
+    found = read_class("class")
+    spelled = ("Ada Lovelace", "ADA-LOVELACE", "ada_lovelace")
+    apart = "the letters of their names are the same; without a roster, each is a student of their own"
+    assert [student.id for student in found.students] == [*spelled, "bob", "Zoe"]
+    assert aliases(found) == [
+        (("bob",), ["class/bob", "class/bob.zip"], "they are called the same", True),
+        (spelled, ["class/Ada Lovelace", "class/ADA-LOVELACE.zip", "class/ada_lovelace"], apart, False),
+    ]
+
+
+def test_what_a_roster_or_a_platform_says_is_one_is_not_told() -> None:
+    put("class/one/m.py", "class/two/m.py")
+    assert aliases(read_class("class", sheet("id,path", "ada,one", "ada,two"))) == []
+    put("canvas/doejane_1_10_model.py", "canvas/doejane_1_20_model.py", "canvas/doejane_2_30_model.py")
+    assert aliases(read_class("canvas")) == []
+
+
+# Groups
+
+
+def by_group(found: Class) -> dict[str, list[tuple[int, str]]]:
+    rows: dict[str, list[tuple[int, str]]] = {student.id: [] for student in found.students}
+    for attempt in found.attempts:
+        rows[attempt.student].append((attempt.number, attempt.path))
+    return rows
+
+
+def test_canvas_names_a_groups_file_by_the_group_and_a_member() -> None:
+    put("class/pairone_102_900_model.py", "class/pairtwo_777_901_model.py", "class/pairtwo_104_902_model.py")
+    put("class/pairone_555_903_model.py", "class/doejane_106_904_model.py")
+    rows = ("101,Ann,Pair One,101", "102,Bo,pair one,102", "103,Cy,Pair Two,103", "104,Di,Pair Two,104")
+    found = read_class("class", sheet("id,name,group,canvas", *rows, "105,Ed,Pair Six,105", "106,Jane Doe,,106"))
+    one, two = [(1, "class/pairone_102_900_model.py")], [(1, "class/pairtwo_104_902_model.py")]
+    assert by_group(found) == {
+        "101": one, "102": one, "103": two, "104": two, "105": [], "106": [(1, "class/doejane_106_904_model.py")]
+    }  # fmt: skip
+    reason = "called as the group Pair {} of roster.csv, but by the number it is of somebody else"
+    assert unmatched(found) == [
+        ("class/pairone_555_903_model.py", reason.format("One")),
+        ("class/pairtwo_777_901_model.py", reason.format("Two")),
+    ]
+    assert [student.group for student in found.students[:2]] == ["Pair One", "Pair One"]
+    assert found.layout == "a Canvas download; 3 groups hand in together, by the column 'group' of roster.csv"
+
+
+def test_canvas_without_numbers_in_the_roster_goes_by_the_groups_name() -> None:
+    put("class/team1_102_900_model.py", "class/team1_102_950_model.py", "class/team2_103_901_model.py")
+    put("class/team2_104_902_model.py")
+    found = read_class("class", sheet("id,team", "ann,Team 1", "bo,Team 1", "cy,Team 2"))
+    one = [(1, "class/team1_102_900_model.py"), (2, "class/team1_102_950_model.py")]
+    assert by_group(found) == {"ann": one, "bo": one, "cy": []}
+    assert students(found) == [("ann", "", {}), ("bo", "", {}), ("cy", "", {})]  # a mate's number is not theirs
+    reason = "the group Team 2 has the name of more than one group: 103, 104"
+    assert {told for _, told in unmatched(found)} == {reason}
+
+
+def test_moodle_names_groups_by_their_own_number_and_its_worksheet_lists_them() -> None:
+    put("class/Pair One_3_assignsubmission_file/m.py", "class/Default group_assignsubmission_file/m.py")
+    put("class/Pair Two_12_assignsubmission_file/m.py")
+    roster = sheet(
+        "Identifier,Full name,Email address,Status,Group,Grade,Last modified (submission)",
+        'Participant 3,Ann Oh,a@x.example,Submitted for grading,Pair Two,,"Wednesday, 10 June 2026, 2:14 PM"',
+        "Participant 4,Bo Ah,b@x.example,Submitted for grading,Pair Two,,-",
+        "Participant 5,Cy Eh,c@x.example,-,Default group,,-",
+        "Participant 6,Di Uh,d@x.example,-,Pair One,,-",
+    )
+    found = read_class("class", roster)
+    two = [(1, "class/Pair Two_12_assignsubmission_file")]
+    assert by_group(found) == {
+        "3": two, "4": two, "5": [(1, "class/Default group_assignsubmission_file")],
+        "6": [(1, "class/Pair One_3_assignsubmission_file")],
+    }  # fmt: skip
+    assert {student.platform["moodle"] for student in found.students} == {"3", "4", "5", "6"}
+    assert {attempt.submitted for attempt in found.attempts[:2]} == {datetime(2026, 6, 10, 12, 14, tzinfo=UTC)}
+
+
+def test_a_folder_of_a_group_or_of_one_member_is_all_its_members() -> None:
+    put("class/pair-1/m.py", "class/bo/m.py", "class/s5-team-x/.git/HEAD", "class/s5-team-x/m.py", "class/shared/m.py")
+    put("class/s5-zed/.git/HEAD", "class/s5-zed/m.py")
+    os.utime("class/pair-1/m.py", (0, 0))
+    rows = (
+        "ann,Pair 1,,2026-06-01T10:00Z",
+        "bo,Pair 1,,",
+        "cy,team x,,",
+        "di,team x,,",
+        "ed,E,shared,",
+        "fi,E,shared,",
+    )
+    found = read_class("class", sheet("id,group,path,submitted", *rows, "zed,,,"))
+    pair = [(1, "class/pair-1"), (2, "class/bo")]
+    assert by_group(found) == {
+        "ann": pair, "bo": pair, "cy": [(1, "class/s5-team-x")], "di": [(1, "class/s5-team-x")],
+        "ed": [(1, "class/shared")], "fi": [(1, "class/shared")], "zed": [(1, "class/s5-zed")],
+    }  # fmt: skip
+    assert aliases(found) == [
+        (("ann", "bo"), [path for _, path in pair], "by their id and the letters of their group's name", True)
+    ]
+    assert {attempt.submitted for attempt in found.attempts if attempt.path == "class/bo"} == {
+        datetime(2026, 6, 1, 10, tzinfo=UTC)
+    }
+
+
+def test_students_of_a_section_are_no_group_until_somebody_says_so() -> None:
+    put("class/ann/m.py", "class/bo/m.py", "class/cy/m.py")
+    rows = ("ann,Monday", "bo,Monday", "cy,Tuesday")
+    words = (
+        "roster.csv: students of one group hand in together, but in 1 of 2 more than one has handed in, such as ann of "
+        "ann and bo of bo in 'Monday'. Call the column 'team' if the last of these is to count for all of them, and "
+        "'section' if each is graded alone."
+    )
+    assert problems("class", sheet("id,group", *rows)) == [words]
+    apart = read_class("class", sheet("id,section", *rows))
+    assert by_group(apart) == {"ann": [(1, "class/ann")], "bo": [(1, "class/bo")], "cy": [(1, "class/cy")]}
+    both = [(1, "class/ann"), (2, "class/bo")]
+    assert by_group(read_class("class", sheet("id,team", *rows))) == {"ann": both, "bo": both, "cy": [(1, "class/cy")]}
+
+
+def test_a_name_that_may_be_a_students_or_a_groups_is_nobodys() -> None:
+    put("class/max/m.py", "class/ann/m.py")
+    found = read_class("class", sheet("id,group", "max,A", "ann,Max", "bo,A"))
+    assert by_group(found) == {"max": [], "ann": [(1, "class/ann")], "bo": []}
+    assert unmatched(found) == [("class/max", "more than one of roster.csv can be meant: max, the group Max")]

@@ -108,6 +108,11 @@ def test_canvas_gradebook_that_says_it_already_does_not_change() -> None:
     assert (again.data, again.changed) == (once.data, 0)
 
 
+def test_points_of_before_are_told_where_they_are_written() -> None:
+    found = canvas.filled(CANVAS.encode(), report(grade(student("doejane", canvas="101"), 60, earlier=True)))
+    assert "with a result from before, as they were not graded again yet: doejane" in found.notes
+
+
 def test_canvas_form_is_kept_to_the_byte() -> None:
     rows = (
         "LastName;FirstName;ID;SIS Login ID;Section;Session 5 (12)",
@@ -287,9 +292,9 @@ def test_inert_leaves_text_that_is_harmless() -> None:
 def test_table_holds_numbers_as_numbers_and_texts_inert() -> None:
     override = Override(70, "=oral", "@me", MADE)
     one = grade(
-        Student("-5", "=cmd|' /C calc'!A0", "a@x.example", "A"), 70.25, override=override, penalty=1.5, rules=RULES,
-        headline="a,\nb", attempt=2, attempts=3, submitted=MADE, late_seconds=60.0, parameters=8932, accuracy=99.21,
-        sha256="ab", path="+x/model.py",
+        Student("-5", "=cmd|' /C calc'!A0", "a@x.example", "A", group="=7"), 70.25, override=override, penalty=1.5,
+        rules=RULES, headline="a,\nb", attempt=2, attempts=3, submitted=MADE, late_seconds=60.0, parameters=8932,
+        accuracy=99.21, sha256="ab", path="+x/model.py", earlier=True,
     )  # fmt: skip
     data = table.render(report(one, grade(student("b"), None)))
     assert data.startswith(b"\xef\xbb\xbf")
@@ -299,6 +304,7 @@ def test_table_holds_numbers_as_numbers_and_texts_inert() -> None:
         "name": "'=cmd|' /C calc'!A0",
         "email": "a@x.example",
         "section": "A",
+        "group": "'=7",
         "verdict": "fail",
         "score": "70.25",
         "penalty": "1.5",
@@ -313,6 +319,7 @@ def test_table_holds_numbers_as_numbers_and_texts_inert() -> None:
         "attempts": "3",
         "submitted": "2026-11-26T09:40:00+00:00",
         "late_seconds": "60",
+        "from_before": "yes",
         "parameters": "8932",
         "accuracy": "99.21",
         "sha256": "ab",

@@ -18,7 +18,7 @@ from grader.classroom.page import PagesError, class_page, student_page, write_pa
 from grader.classroom.page.histogram import histogram, nice
 from grader.classroom.page.rows import duration, shown_time
 from grader.classroom.page.write import page_name
-from grader.classroom.types import ClassReport, Grade, Override, Student
+from grader.classroom.types import Alias, AlikeGroup, ClassReport, Grade, Override, RuleOutcome, Student
 from grader.render.escape import shortened, visible
 from grader.report import Report, Reproduction
 
@@ -95,10 +95,56 @@ def test_hostile_names_add_no_element_and_are_shown() -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e\u2028\ud800-\udfff]", hostile.text)
 
 
+def test_page_tells_what_was_joined_what_is_from_before_and_what_the_starting_code_lacks() -> None:
+    made = gradebook(3, ["Ann", "Bo", "Cy"])
+    ann, bo, cy = made.grades
+    pair = [
+        msgspec.structs.replace(one, student=msgspec.structs.replace(one.student, group="Pair 1"), path="pair")
+        for one in (ann, bo)
+    ]
+    aliases = (
+        Alias(("s0", "s1"), ("class/pair", "class/<b>"), "by their id", joined=True),
+        Alias(("s2", "s1"), ("class/Cy", "class/c_y"), "the letters are the same", joined=False),
+    )
+    report = msgspec.structs.replace(
+        made,
+        grades=(*pair, msgspec.structs.replace(cy, earlier=True)),
+        aliases=aliases,
+        starter="NotImplementedError (in forward)",
+        alike=(AlikeGroup("same", ("s0", "s2"), 0, "the same graph"),),
+    )
+    text = page(report).prose()
+    for words in (
+        "Ann, Bo class/pair , class/<b> by their id",
+        "Cy, Bo class/Cy , class/c_y the letters are the same",
+        "Ann , Bo , Cy the same graph",
+        "NotImplementedError (in forward)",
+        "From before 1",
+        "passed from before",
+    ):
+        assert re.sub(r"\s*,\s*", ", ", words) in re.sub(r"\s*,\s*", ", ", text)
+
+
+def test_page_leaves_out_what_says_nothing() -> None:
+    made = gradebook(2, ["Ann", "Bo"])
+    skipped = tuple(RuleOutcome(rule, "skipped", 0, 20, "") for rule in made.rules)
+    undecided = tuple(RuleOutcome(rule, "error", 0, 20, "") for rule in made.rules)
+    rest = {"headline": "passed", "submitted": None, "attempts": 1, "late_seconds": 0.0}
+    ann, bo = (msgspec.structs.replace(grade, **rest) for grade in made.grades)
+    one = (msgspec.structs.replace(ann, rules=skipped), msgspec.structs.replace(bo, rules=undecided))
+    text = page(msgspec.structs.replace(made, grades=one)).prose()
+    assert "param-count skipped" in text
+    assert "Handed in Ann" not in text
+    nobody = tuple(Grade(grade.student, "missing", headline="nothing was handed in") for grade in made.grades)
+    text = page(msgspec.structs.replace(made, grades=nobody)).prose()
+    assert "nothing was handed in" not in text
+    assert "Rules that failed" not in text
+
+
 @pytest.mark.parametrize("size", [0, 1, 2])
 def test_page_of_hardly_anybody(size: int) -> None:
     text = page(gradebook(size, ["Ann", "Bo"])).prose()
-    assert ("Nothing handed in" if size == 0 else f"1 of {size} passed") in text
+    assert ("No students" if size == 0 else f"1 of {size} passed") in text
 
 
 def test_page_without_points_or_rules_has_no_drawing_of_them() -> None:

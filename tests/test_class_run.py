@@ -16,7 +16,7 @@ from grader.classroom.keys import key_of
 from grader.classroom.run import Step, grade_class
 from grader.classroom.types import Attempt, Class, Course, Done, Job, LatePolicy, Student
 from grader.manifest import Submission, SubmissionError
-from grader.report import Report
+from grader.report import Obstacle, Report
 from grader.settings import Settings
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
@@ -84,13 +84,16 @@ def run(
     again: bool = False,
     ends_after: int | None = None,
     ahead: bool = False,
+    starter: Submission | None = None,
 ) -> tuple[list[tuple[str, bool]], list[Step]]:
     """Grade a class; return what the engine was given, and the steps that were told."""
     engine, steps = Played(ends_after, ahead), []
     students = tuple(Student(id) for id in sorted({attempt.student for attempt in found}))
-    book.begin(Class("played", students, tuple(found)), course, attempt="latest", late=LatePolicy(), now=NOW)
+    played = Class("played", students, tuple(found))
+    book.begin(played, course, attempt="latest", late=LatePolicy(), now=NOW, again=again)
     with suppress(KeyboardInterrupt):
-        grade_class(found, book, lambda: nullcontext(engine), course, again=again, on_step=steps.append)
+        options = {"again": again, "starter": starter, "on_step": steps.append}
+        grade_class(found, book, lambda: nullcontext(engine), course, **options)  # type: ignore[arg-type]
     return engine.jobs, steps
 
 
@@ -144,6 +147,26 @@ def test_everything_is_graded_again_where_that_is_asked_for(book: Gradebook) -> 
     found = attempts("one", "same", "same")
     run(book, found)
     assert run(book, found, again=True)[0] == [("one", False), ("same", False)]
+
+
+def test_what_is_known_stands_while_everything_is_graded_again(book: Gradebook) -> None:
+    found = attempts("one", "bad", "three")
+    run(book, found, TRAINED)
+    jobs, _ = run(book, found, TRAINED, again=True, ends_after=4)
+    assert jobs == [("one", False), ("bad", False), ("three", False), ("one", True)]
+    grades = book.class_report().grades
+    assert [(grade.verdict, grade.earlier) for grade in grades] == [("pass", False), ("fail", True), ("pass", True)]
+    assert [grade.key for grade in grades] == [key_of(one.source.read(), TRAINED, train=True) for one in found]
+    assert run(book, found, TRAINED)[0] == []
+    assert [grade.earlier for grade in book.class_report().grades] == [False, False, False]
+
+
+@pytest.mark.parametrize(("code", "fault"), [("one", ""), ("broken", ungraded("syntax").error)])
+def test_starting_code_that_can_not_be_graded_is_told(book: Gradebook, code: str, fault: Obstacle | str) -> None:
+    run(book, attempts("two"), starter=submission(code))
+    assert book.class_report().starter == (fault if isinstance(fault, str) else fault.message)
+    run(book, attempts("two"))
+    assert book.class_report().starter == ""
 
 
 def test_what_failed_through_no_fault_of_the_submission_is_tried_again(book: Gradebook) -> None:

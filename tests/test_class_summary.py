@@ -10,7 +10,7 @@ import msgspec
 from grader.classroom.gradebook import comparison
 from grader.classroom.run import Step
 from grader.classroom.summary import difference, summary
-from grader.classroom.types import AlikeGroup, ClassReport, Grade, LatePolicy, RuleOutcome, Student, Unmatched
+from grader.classroom.types import Alias, AlikeGroup, ClassReport, Grade, LatePolicy, RuleOutcome, Student, Unmatched
 from grader.cli.class_progress import Pace, class_progress, counted, paced, span
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
@@ -165,3 +165,40 @@ def test_who_loses_points_by_the_time_of_a_file_is_told() -> None:
 def test_overrides_of_nobody_are_told() -> None:
     text = summary(class_report(grade("Ada", "missing")), strays=("bob\x1b", "cy"))
     assert text.endswith("Have an override, but are not in the class (2):\n  bob\\x1b\n  cy\n")
+
+
+def test_what_was_joined_and_what_stands_from_before_is_told() -> None:
+    ann, bo, cy = (grade(name, "pass", "pass", "pass", final=20.0) for name in ("Ann", "Bo", "Cy"))
+    pair = [
+        msgspec.structs.replace(one, student=msgspec.structs.replace(one.student, group="Pair 1"), path="pair/m.py")
+        for one in (ann, bo)
+    ]
+    report = msgspec.structs.replace(
+        class_report(
+            *pair, msgspec.structs.replace(cy, earlier=True), alike=(AlikeGroup("same", ("ann", "cy"), 0, "x"),)
+        ),
+        aliases=(
+            Alias(("ann", "bo"), ("pair", "bo"), "by their id", joined=True),
+            Alias(("cy", "dee"), ("Cy", "c_y\x1b"), "the letters are the same", joined=False),
+        ),
+        starter="starter.py does not define a model",
+    )
+    assert (
+        summary(report).partition("\n\n")[2].partition("\n\n")[2]
+        == """\
+Have a result from before: they were to be graded again, and were not yet (1):
+  Cy
+
+Lie under several names, taken for attempts of one (1):
+  Ann, Bo: pair, bo; by their id
+
+Are called nearly the same, and graded apart (1):
+  Cy, dee: Cy, c_y\\x1b; the letters are the same
+
+Alike: a hint to look, no verdict (1):
+  Ann, Bo, Cy: x
+
+The starting code was compared by its text alone, as it could not be graded: starter.py does not
+define a model
+"""
+    )

@@ -52,7 +52,8 @@ def grade_class(
     everything that needs no training is known, and only those that could be graded at all; where the latest attempt is
     the one that is counted, no other is trained. Each result is in the gradebook before the next is awaited: a run that
     ends early, in whatever way, goes on where it was when it is started again. At the end the gradebook is told who is
-    alike, apart from what the `starter` has too, the assignment's starting code.
+    alike, apart from what the `starter` has too, the assignment's starting code, and why that could not be graded if
+    so: then only its text is known.
     """
     with ExitStack() as started:
         run = _Run(gradebook, cache(lambda: started.enter_context(engine())), course, again, on_step)
@@ -61,8 +62,8 @@ def grade_class(
         if course.settings.train:
             candidates = attempts if counted == "best" else latest(attempts)
             run.phase("training", [attempt for attempt in candidates if run.is_gradable(attempt)])
-        start = None if starter is None else run.likeness(starter)
-    gradebook.alike(groups(gradebook.likenesses(), start))
+        start, fault = (None, "") if starter is None else run.starting(starter)
+    gradebook.alike(groups(gradebook.likenesses(), start), fault)
 
 
 def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
@@ -126,13 +127,15 @@ class _Run:
         report = self._gradebook.report(self._keys[attempt.student, attempt.number])
         return report is not None and report.error is None
 
-    def likeness(self, submission: Submission) -> Likeness | None:
-        """Return what a submission of nobody is like."""
-        key = key_of(submission, self._course, train=False)
+    def starting(self, code: Submission) -> tuple[Likeness | None, str]:
+        """Return what the starting code is like, and what kept it from being graded, '' for nothing."""
+        key = key_of(code, self._course, train=False)
         if not self._gradebook.knows(key):
-            for done in self._engine().grade(iter([Job(key, submission)])):
+            for done in self._engine().grade(iter([Job(key, code)])):
                 self._gradebook.record(done)
-        return self._gradebook.likeness(key)
+        report = self._gradebook.report(key)
+        fault = "" if report is None or report.error is None else report.error.message
+        return self._gradebook.likeness(key), fault
 
     def _jobs(self, progress: _Progress, attempts: list[Attempt]) -> Iterator[Job]:
         train = progress.phase == "training"
@@ -144,6 +147,8 @@ class _Run:
                 continue
             key = key_of(submission, self._course, train=train)
             self._tie(attempt, key, submission.sha256)
+            if not train:
+                self._tie_trained(attempt, submission)
             if key in self._waiting:
                 self._waiting[key] += 1
             elif (verdict := self._known(key)) is not None:
@@ -174,6 +179,14 @@ class _Run:
     def _tie(self, attempt: Attempt, key: str, sha256: str) -> None:
         self._keys[attempt.student, attempt.number] = key
         self._gradebook.submitted(attempt.student, attempt.number, key, sha256)
+
+    def _tie_trained(self, attempt: Attempt, submission: Submission) -> None:
+        """Let the result of a training that is known stand from the first phase on."""
+        if not self._course.settings.train:
+            return
+        key = key_of(submission, self._course, train=True)
+        if self._gradebook.knows(key):
+            self._gradebook.submitted(attempt.student, attempt.number, key, submission.sha256)
 
     def _count(self, progress: _Progress, verdict: Verdict, attempts: int, *, known: bool = False) -> None:
         progress.done += attempts

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from grader.classroom.gradebook import Change, Comparison
+from grader.classroom.mates import with_mates
 from grader.classroom.types import ClassReport, Grade, RuleOutcome
 from grader.render.escape import shortened, visible
 
@@ -31,10 +32,14 @@ def summary(report: ClassReport, width: int = 100, strays: Sequence[str] = ()) -
         _headline(report),
         _rules(report),
         _listed("Could not be graded", _troubled(report.grades), width),
+        _listed("Have a result from before: they were to be graded again, and were not yet", _earlier(report), width),
         _listed("Lost points by the time of a file, which copying may change", _late_by_file(report.grades), width),
         _listed("Have an override, but are not in the class", strays, width),
         _listed("Belong to no student", (f"{item.path}: {item.reason}" for item in report.unmatched), width),
+        _listed("Lie under several names, taken for attempts of one", _aliases(report, joined=True), width),
+        _listed("Are called nearly the same, and graded apart", _aliases(report, joined=False), width),
         _listed("Alike: a hint to look, no verdict", _alike(report), width),
+        _starter(report, width),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -89,10 +94,33 @@ def _late_by_file(grades: Sequence[Grade]) -> Iterator[str]:
             yield f"{grade.student.name or grade.student.id}: {grade.penalty:g} points, {when}"
 
 
+def _starter(report: ClassReport, width: int) -> str:
+    if not report.starter:
+        return ""
+    words = f"The starting code was compared by its text alone, as it could not be graded: {report.starter}"
+    return textwrap.fill(shortened(visible(words), LENGTH), max(20, width)) + "\n"
+
+
+def _earlier(report: ClassReport) -> Iterator[str]:
+    yield from (grade.student.name or grade.student.id for grade in report.grades if grade.earlier)
+
+
+def _aliases(report: ClassReport, *, joined: bool) -> Iterator[str]:
+    names = _names(report)
+    for alias in report.aliases:
+        if alias.joined == joined:
+            students = ", ".join(names.get(student, student) for student in alias.students)
+            yield f"{students}: {', '.join(alias.paths)}; {alias.why}"
+
+
+def _names(report: ClassReport) -> dict[str, str]:
+    return {grade.student.id: grade.student.name or grade.student.id for grade in report.grades}
+
+
 def _alike(report: ClassReport) -> Iterator[str]:
-    names = {grade.student.id: grade.student.name or grade.student.id for grade in report.grades}
+    names = _names(report)
     for group in report.alike:
-        members = [names.get(member, member) for member in group.members]
+        members = [names.get(member, member) for member in with_mates(report, group.members)]
         rest = f" and {len(members) - SHOWN:,} more" if len(members) > SHOWN else ""
         yield f"{', '.join(members[:SHOWN])}{rest}: {group.why}"
 
@@ -102,12 +130,14 @@ def _listed(title: str, lines: Iterable[str], width: int) -> str:
     found = list(lines)
     if not found:
         return ""
-    shown = [
-        textwrap.fill(shortened(visible(line), LENGTH), width, initial_indent="  ", subsequent_indent="    ")
-        for line in found[:SHOWN]
-    ]
+    shown = [_indented(line, width) for line in found[:SHOWN]]
     rest = [f"  … and {len(found) - SHOWN:,} more"] if len(found) > SHOWN else []
     return "\n".join([f"{title} ({len(found):,}):", *shown, *rest]) + "\n"
+
+
+def _indented(line: str, width: int) -> str:
+    shown = shortened(visible(line), LENGTH)
+    return textwrap.fill(shown, max(20, width), initial_indent="  ", subsequent_indent="    ")
 
 
 _KINDS = {"better": "better", "worse": "worse", "other": "changed", "came": "new", "went": "gone"}
@@ -117,14 +147,16 @@ def difference(found: Comparison, width: int = 100) -> str:
     """Return whose grade changed between two gradebooks, from what to what, and why."""
     both = found.changed + found.unchanged
     numbers = f"{found.changed:,} of {both:,} students have another grade"
-    kinds = f"{found.better:,} better, {found.worse:,} worse; {found.came:,} came, {found.went:,} went"
+    other = found.changed - found.better - found.worse
+    otherwise = f", {other:,} neither" if other else ""
+    kinds = f"{found.better:,} better, {found.worse:,} worse{otherwise}; {found.came:,} came, {found.went:,} went"
     return f"{numbers}: {kinds}\n" + "".join(f"\n{_changed(change, width)}" for change in found.changes)
 
 
 def _changed(change: Change, width: int) -> str:
     who = visible(change.student.name or change.student.id)
     head = f"{_KINDS[change.kind]}: {who}, {_points(change.before)} → {_points(change.after)}\n"
-    return head + "".join(f"  {shortened(visible(reason.text), max(20, width - 2))}\n" for reason in change.reasons)
+    return head + "".join(f"{_indented(reason.text, width)}\n" for reason in change.reasons)
 
 
 def _points(grade: Grade | None) -> str:

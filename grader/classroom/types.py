@@ -23,7 +23,8 @@ class Student(msgspec.Struct, frozen=True):
     """One student: `id` is what the whole gradebook knows them by, from the roster or from the submission's name.
 
     `due` is when the submission is due, with its time zone. `platform` holds what learning platforms call the student:
-    'canvas', 'sis', 'login', 'moodle'.
+    'canvas', 'sis', 'login', 'moodle'. Students of one `group` hand in together: each has all attempts of the group,
+    and is late by their own due time.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Student(msgspec.Struct, frozen=True):
     section: str = ""
     due: datetime | None = None
     platform: dict[str, str] = {}
+    group: str = ""
 
 
 class Readable(Protocol):
@@ -65,6 +67,19 @@ class Unmatched(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Alias(msgspec.Struct, frozen=True):
+    """Submissions under several names that may be one student's, or one group's, in the order of `paths`.
+
+    Where they were `joined` they are attempts of all these `students`, else each belongs to another of them. `why` says
+    by what rule.
+    """
+
+    students: tuple[str, ...]
+    paths: tuple[str, ...]
+    why: str
+    joined: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Class:
     """What was found to grade: `layout` tells in words how the folder was read."""
@@ -73,6 +88,7 @@ class Class:
     students: tuple[Student, ...]
     attempts: tuple[Attempt, ...]
     unmatched: tuple[Unmatched, ...] = ()
+    aliases: tuple[Alias, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +169,8 @@ class Grade(msgspec.Struct, frozen=True):
     by the rules, `penalty` the points that lateness costs, `final` what counts: the override, else the score less the
     penalty; None where there is none. `headline` says in a line what came of it. `key` is that of the full report,
     `error` the code of what kept the submission from being graded. `late` is known from the due time, or else from what
-    the platform says: then `late_seconds` is 0, as is the penalty.
+    the platform says: then `late_seconds` is 0, as is the penalty. `earlier` marks a result from before a run that was
+    to grade this submission, and has not, or not yet.
     """
 
     student: Student
@@ -178,6 +195,7 @@ class Grade(msgspec.Struct, frozen=True):
     accuracy: float | None = None
     seconds: float = 0.0
     late: bool | None = None
+    earlier: bool = False
 
 
 class AlikeGroup(msgspec.Struct, frozen=True):
@@ -197,7 +215,8 @@ class AlikeGroup(msgspec.Struct, frozen=True):
 class ClassReport(msgspec.Struct, frozen=True):
     """A whole gradebook as every form of it is written from: `grades` in the order of names.
 
-    `rules` are the ids in the order of the rules file. `made` is when the class was last graded.
+    `rules` are the ids in the order of the rules file. `made` is when the class was last graded. `starter` says what
+    kept the assignment's starting code from being graded, '' where nothing did.
     """
 
     title: str
@@ -212,3 +231,5 @@ class ClassReport(msgspec.Struct, frozen=True):
     grades: tuple[Grade, ...]
     unmatched: tuple[Unmatched, ...] = ()
     alike: tuple[AlikeGroup, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    starter: str = ""

@@ -117,7 +117,8 @@ def _graded(submissions: str, book: str | None, roster: str | None, **options: A
         found = read_class(submissions, roster, options["file"])
         with Gradebook.open(place) as gradebook:
             late = LatePolicy(options["late_per_day"], options["late_grace"], options["late_most"])
-            gradebook.begin(found, course, attempt=options["attempt"], late=late, now=datetime.now(timezone.utc))
+            terms = {name: options[name] for name in ("attempt", "again")}
+            gradebook.begin(found, course, late=late, now=datetime.now(timezone.utc), **terms)
             click.echo(f"{submissions}: {found.layout}", err=True)
             _run(found, gradebook, course, starter, options)
             report, strays = gradebook.class_report(), gradebook.strays()
@@ -191,7 +192,7 @@ def _difference(old: str, new: str) -> int:
     from grader.classroom.gradebook import Gradebook, comparison
     from grader.classroom.summary import difference
 
-    with faults_told(), Gradebook.open(old, create=False) as before, Gradebook.open(new, create=False) as after:
+    with faults_told(), Gradebook.read(old) as before, Gradebook.read(new) as after:
         found = comparison(before.class_report(), after.class_report())
     write(difference(found, options_for(sys.stdout).width))
     return FAILED if found.changes else PASSED
@@ -224,6 +225,6 @@ def code_of_class(report: ClassReport) -> int:
     from grader.obstacles import INTERNAL as OUR_FAULT
 
     verdicts = {grade.verdict for grade in report.grades}
-    if "waiting" in verdicts or any(grade.error == OUR_FAULT for grade in report.grades):
+    if "waiting" in verdicts or any(grade.earlier or grade.error == OUR_FAULT for grade in report.grades):
         return INTERNAL
     return UNGRADED if "error" in verdicts else PASSED

@@ -54,16 +54,27 @@ def gradebook_command(
     refuse_impossible(options)
     from grader.classroom.gradebook import Gradebook
 
-    with faults_told(), Gradebook.open(file, create=False) as gradebook:
-        if override is not None:
-            given = points if isinstance(points, float) else None
-            gradebook.override(override, given, reason or "", author or "", datetime.now(timezone.utc))
+    if override is not None:
+        _override(file, override, points, reason or "", author or "")
+    with faults_told(), Gradebook.read(file) as gradebook:
         if history is not None:
             return _history(gradebook.history(history), history)
         report, strays = gradebook.class_report(), gradebook.strays()
         deliver_class(report, gradebook, options)
     told(report, file, strays)
     return PASSED
+
+
+def _override(file: str, student: str, points: float | str | None, reason: str, author: str) -> None:
+    """Write an override into the gradebook, which is the one thing here that writes to it."""
+    from grader.classroom.gradebook import Gradebook, GradebookError
+
+    given = points if isinstance(points, float) else None
+    try:
+        with Gradebook.open(file, create=False) as gradebook:
+            gradebook.override(student, given, reason, author, datetime.now(timezone.utc))
+    except GradebookError as error:
+        raise click.UsageError(f"The override was not given: {error}") from None
 
 
 def _refuse_half(override: str | None, *details: Any) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
+from grader.classroom.alike.apart import apart
 from grader.classroom.alike.linkage import linked
 from grader.classroom.alike.pairs import near_pairs
-from grader.classroom.alike.view import Bag, View, bag
+from grader.classroom.alike.view import Bag, Hint, View, bag
 from grader.classroom.alike.words import Words
 from grader.classroom.types import AlikeGroup
 from grader.likeness import Likeness
@@ -17,15 +17,6 @@ from grader.likeness import Likeness
 GRAPH_LIMIT = 0.4  # distances up to which two submissions are alike: docs/alike.md has the measurements
 TEXT_LIMIT = 0.5
 LEAST = 6  # features beside the starting code, below which there is nothing to compare
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """Students who are alike in one view: the largest distance among them, and the bits of what they all share."""
-
-    members: tuple[str, ...]
-    distance: float
-    surprise: float
 
 
 def groups(likenesses: Iterable[tuple[str, Likeness]], starter: Likeness | None = None) -> tuple[AlikeGroup, ...]:
@@ -40,17 +31,30 @@ def groups(likenesses: Iterable[tuple[str, Likeness]], starter: Likeness | None 
         del found[student]
     graphs = View({student: bag(item.features) - bag(start.features) for student, item in found.items() if item.digest})
     texts = View({student: bag(item.text) - bag(start.text) for student, item in found.items()})
-    ordered = tuple(
-        _told(Words(found, graphs, texts), tuple(hints(graphs, GRAPH_LIMIT)), tuple(hints(texts, TEXT_LIMIT)))
-    )
+    of_graphs, of_texts = tuple(hints(graphs, GRAPH_LIMIT)), tuple(hints(texts, TEXT_LIMIT))
+    close = tuple(_new(apart(texts), (*of_graphs, *of_texts)))
+    ordered = tuple(_told(Words(found, graphs, texts), of_graphs, of_texts, close))
     return (*ordered, AlikeGroup("same", unchanged, 0.0, "unchanged starting code")) if unchanged else ordered
 
 
-def _told(words: Words, graphs: Sequence[Hint], texts: Sequence[Hint]) -> Iterator[AlikeGroup]:
-    """Yield the hints of both views, the most surprising first; students who are alike in both are told of once."""
+def _new(found: Iterable[Hint], known: Iterable[Hint]) -> Iterator[Hint]:
+    """Yield the hints whose students are not all in a group that is told of anyway."""
+    groups_of: defaultdict[str, list[frozenset[str]]] = defaultdict(list)
+    for hint in known:
+        members = frozenset(hint.members)
+        for member in members:
+            groups_of[member].append(members)
+    for hint in found:
+        if not any(group.issuperset(hint.members) for group in groups_of[hint.members[0]]):
+            yield hint
+
+
+def _told(words: Words, graphs: Sequence[Hint], texts: Sequence[Hint], close: Sequence[Hint]) -> Iterator[AlikeGroup]:
+    """Yield the hints, the most surprising first; students who are alike in both views are told of once."""
     known = {hint.members for hint in graphs}
     told = [(hint, words.graph_group) for hint in graphs]
     told += [(hint, words.text_group) for hint in texts if hint.members not in known]
+    told += [(hint, words.close_group) for hint in close]
     for hint, tell in sorted(told, key=lambda pair: (-pair[0].surprise, pair[0].members)):
         yield tell(hint.members, hint.distance, hint.surprise)
 

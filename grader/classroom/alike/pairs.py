@@ -27,9 +27,11 @@ def near_pairs(view: View, bags: Sequence[Bag], limit: float) -> dict[Pair, floa
         candidates = {other for token in prefix for other in holders[token]}
         for other in candidates:
             if _may_reach(weights[place], weights[other], similarity):
-                distance = view.distance(found, bags[other])
-                if distance <= limit:
-                    near[other, place] = distance
+                shared = view.weight(found & bags[other])
+                if shared >= similarity * (weights[place] + weights[other] - shared) - ROUNDING:
+                    distance = view.distance(found, bags[other])
+                    if distance <= limit:
+                        near[other, place] = distance
         for token in prefix:
             holders[token].append(place)
     return near

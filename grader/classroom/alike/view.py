@@ -19,6 +19,15 @@ def bag(features: Mapping[str, int]) -> Bag:
     return frozenset((feature, number) for feature, count in features.items() for number in range(count))
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Students who are alike in one view: the largest distance among them, and the bits of what they all share."""
+
+    members: tuple[str, ...]
+    distance: float
+    surprise: float
+
+
 @dataclass(frozen=True)
 class View:
     """What each student's submission is compared by, the starting code left out."""

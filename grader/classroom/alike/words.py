@@ -37,9 +37,16 @@ class Words:
 
     def text_group(self, members: tuple[str, ...], distance: float, surprise: float) -> AlikeGroup:
         """Return a group whose texts are alike, with what their graphs have in common."""
+        return self._of_text(members, distance, _rarity(surprise))
+
+    def close_group(self, members: tuple[str, ...], distance: float, surprise: float) -> AlikeGroup:
+        """Return a group whose texts are almost the same though each part of them is common."""
+        return self._of_text(members, distance, "few other texts are anything like theirs")
+
+    def _of_text(self, members: tuple[str, ...], distance: float, surprise: str) -> AlikeGroup:
         digests = {self.likenesses[student].digest for student in members}
         same = len(digests) == 1 and "" not in digests
-        parts = [self._text(members), self._graphs(members, digests), _rarity(surprise)]
+        parts = [self._text(members), self._graphs(members, digests), surprise]
         return AlikeGroup("same" if same else "near", members, 0.0 if same else round(distance, 3), "; ".join(parts))
 
     def _trait(self, members: Sequence[str]) -> str:

@@ -16,41 +16,18 @@ from typing import Literal
 
 import msgspec
 
-from grader.classroom.gradebook import near
+from grader.classroom.gradebook import earlier, near
 from grader.classroom.gradebook.errors import GradebookError, explained
 from grader.classroom.gradebook.file import connect
 from grader.classroom.gradebook.forms import AttemptForm, ClassForm, Outcome, attempt_form, class_form, packed, text_of
+from grader.classroom.gradebook.queries import RECORD, TRIED
+from grader.classroom.gradebook.reading import snapshot
 from grader.classroom.gradebook.running import RunLock
 from grader.classroom.gradebook.standing import Tried, grade_of
 from grader.classroom.types import AlikeGroup, Class, ClassReport, Course, Done, Grade, LatePolicy, Override, Student
 from grader.likeness import Likeness
 from grader.obstacles import INTERNAL
 from grader.report import Report, ReportError, read_report
-
-# A result is only replaced by one that is no worse: what failed through no fault of the submission is tried again, and
-# that may fail where it went well before.
-_RECORD = """
-    INSERT INTO results (key, failed, seconds, report, likeness) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (key) DO UPDATE SET failed = excluded.failed, seconds = excluded.seconds,
-        recorded = excluded.recorded, report = excluded.report, likeness = excluded.likeness
-    WHERE excluded.failed <= results.failed
-"""
-
-# Of the keys tied to an attempt, the last one that has a result counts: a training that is under way, or failed through
-# no fault of the submission, does not hide what is known without it. Lacking any result, the last one is awaited.
-_TRIED = """
-    WITH ranked AS (
-        SELECT student, number, ties.key, sha256, row_number() OVER (
-            PARTITION BY student, number ORDER BY results.key IS NULL, results.failed, place DESC
-        ) AS rank
-        FROM ties LEFT JOIN results ON results.key = ties.key
-    )
-    SELECT attempts.student, attempts.number, form, ranked.key, sha256, report, seconds
-    FROM attempts
-    LEFT JOIN ranked ON ranked.student = attempts.student AND ranked.number = attempts.number AND rank = 1
-    LEFT JOIN results ON results.key = ranked.key
-    ORDER BY attempts.student, attempts.number
-"""
 
 
 class Gradebook:
@@ -64,6 +41,7 @@ class Gradebook:
         self._path = path
         self._connection = connection
         self._run: RunLock | None = None
+        self._number = 0  # of the run
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = True) -> Gradebook:
@@ -74,6 +52,16 @@ class Gradebook:
         """
         absolute = Path(path).absolute()
         return cls(absolute, connect(absolute, create=create))
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Gradebook:
+        """Open the gradebook in a file as it is at this moment, to look at: it may lie where nothing can be written.
+
+        Raises:
+            GradebookError: there is no such gradebook, or it cannot be read.
+        """
+        absolute = Path(path).absolute()
+        return cls(absolute, snapshot(absolute))
 
     def __enter__(self) -> Gradebook:
         return self
@@ -98,27 +86,36 @@ class Gradebook:
         attempt: Literal["latest", "best"],
         late: LatePolicy,
         now: datetime,
+        again: bool = False,
     ) -> None:
         """Begin a run: what was found takes the place of what the run before found; results and overrides stay.
+
+        Where nothing but time has passed, a result of before counts until this run says what an attempt's is; in a run
+        that grades everything `again`, until the new one is there.
 
         Raises:
             GradebookError: another run grades into this gradebook.
         """
         if self._run is None:
             self._run = RunLock(self._path)
-        form = text_of(class_form(found, course, attempt, late, now))
         students = [(student.id, text_of(student)) for student in found.students]
         attempts = [(one.student, one.number, text_of(attempt_form(one))) for one in found.attempts]
         with self._writing() as connection:
+            before = self._form()
+            self._number = 1 if before is None else before.run + 1
+            form = class_form(found, course, attempt, late, now, run=self._number, again=again)
+            kept = earlier.ties(connection, before, form, found.attempts)
             connection.execute("DELETE FROM students")  # and with them attempts and ties
-            connection.execute("INSERT OR REPLACE INTO class (only, form, alike) VALUES (1, ?, '[]')", (form,))
+            connection.execute("INSERT OR REPLACE INTO class (only, form, alike) VALUES (1, ?, '[]')", (text_of(form),))
             connection.executemany("INSERT INTO students (id, form) VALUES (?, ?)", students)
             connection.executemany("INSERT INTO attempts (student, number, form) VALUES (?, ?, ?)", attempts)
+            connection.executemany(earlier.KEEP, kept)
 
     def submitted(self, student: str, number: int, key: str, sha256: str) -> None:
         """Say under which key the result of an attempt is or will be; of several keys the last that has one counts."""
         # Not waited for until it is on the disk: what a power cut takes with it, the next run says again.
         with self._writing(durably=False) as connection:
+            connection.execute("DELETE FROM ties WHERE student = ? AND number = ? AND earlier", (student, number))
             connection.execute(
                 "INSERT OR REPLACE INTO ties (student, number, key, sha256) VALUES (?, ?, ?, ?)",
                 (student, number, key, sha256),
@@ -136,7 +133,8 @@ class Gradebook:
         failed = error is not None and error.code == INTERNAL
         likeness = None if done.likeness is None else packed(done.likeness)
         with self._writing() as connection:
-            connection.execute(_RECORD, (done.key, failed, done.seconds, packed(done.report), likeness))
+            row = (done.key, failed, done.seconds, self._number, packed(done.report), likeness)
+            connection.execute(RECORD, row)
 
     def report(self, key: str) -> Report | None:
         """Return the full report of a result."""
@@ -152,16 +150,24 @@ class Gradebook:
             return None if row is None else msgspec.json.decode(zlib.decompress(row[0]), type=Likeness)
 
     def likenesses(self) -> Iterator[tuple[str, Likeness]]:
-        """Yield the id of each student with the likeness of the attempt that counts, where it has one."""
+        """Yield the id of each student with the likeness of the attempt that counts, where it has one.
+
+        Of a group that hands in together, the first stands for all who have the same attempt.
+        """
+        told: set[tuple[str, str]] = set()
         for grade in self.class_report().grades:
+            shared = (grade.student.group, grade.path)
+            if grade.student.group and shared in told:
+                continue
             likeness = self.likeness(grade.key)
             if likeness is not None:
+                told.add(shared)
                 yield grade.student.id, likeness
 
-    def alike(self, groups: Sequence[AlikeGroup]) -> None:
-        """Keep which submissions are alike, until the next run begins."""
+    def alike(self, groups: Sequence[AlikeGroup], starter: str = "") -> None:
+        """Keep which submissions are alike, and what is wrong with the starting code, until the next run begins."""
         with self._writing() as connection:
-            connection.execute("UPDATE class SET alike = ?", (text_of(groups),))
+            connection.execute("UPDATE class SET alike = ?, starter = ?", (text_of(groups), starter))
 
     def override(self, student: str, points: float | None, reason: str, author: str, at: datetime) -> None:
         """Give a student a score beside the computed one, or, with None, take the last one back.
@@ -207,12 +213,11 @@ class Gradebook:
         """
         with explained(self._path), self._connection:
             self._connection.execute("BEGIN")  # one state of it, whoever writes meanwhile
-            row = self._connection.execute("SELECT form, alike FROM class").fetchone()
-            if row is None:
+            form = self._form()
+            if form is None:
                 raise GradebookError(f"{self._path} holds no class yet: grade one with s5-grade class")
-            form = msgspec.json.decode(row[0], type=ClassForm)
             grades = self._grades(form)
-            alike = msgspec.json.decode(row[1], type=tuple[AlikeGroup, ...])
+            alike, starter = self._connection.execute("SELECT alike, starter FROM class").fetchone()
         return ClassReport(
             title=form.title,
             rules_file=form.rules_file,
@@ -225,17 +230,24 @@ class Gradebook:
             rules=tuple(rule.id for rule in form.rules),
             grades=grades,
             unmatched=form.unmatched,
-            alike=alike,
+            alike=msgspec.json.decode(alike, type=tuple[AlikeGroup, ...]),
+            aliases=form.aliases,
+            starter=starter,
         )
+
+    def _form(self) -> ClassForm | None:
+        row = self._connection.execute("SELECT form FROM class").fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=ClassForm)
 
     def _grades(self, form: ClassForm) -> tuple[Grade, ...]:
         rows = self._connection.execute("SELECT student, form FROM overrides ORDER BY place")
         overrides = {student: msgspec.json.decode(text, type=Override) for student, text in rows}  # the last one wins
         tries: defaultdict[str, list[Tried]] = defaultdict(list)
-        for student, number, text, key, sha256, report, seconds in self._connection.execute(_TRIED):
+        oldest = (form.run if form.again else 0,)  # of the runs whose results are not from before
+        for student, number, text, key, sha256, report, seconds, old in self._connection.execute(TRIED, oldest):
             attempt = msgspec.json.decode(text, type=AttemptForm)
             outcome = None if report is None else self._outcome(report)
-            tries[student].append(Tried(number, attempt, key or "", sha256 or "", outcome, seconds or 0.0))
+            tries[student].append(Tried(number, attempt, key or "", sha256 or "", outcome, seconds or 0.0, bool(old)))
         return tuple(
             grade_of(student, tries[student.id], form.attempt, form.late, overrides.get(student.id))
             for student in sorted(self._students(), key=lambda student: (student.name.casefold(), student.id))

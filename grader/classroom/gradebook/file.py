@@ -22,16 +22,40 @@ def connect(path: Path, *, create: bool, migrations: Sequence[Migration] = MIGRA
     """
     if create:
         _make(path)
-    if not path.is_file():
-        raise GradebookError(f"{path} is a folder: name a file" if path.is_dir() else f"there is no gradebook {path}")
+    refuse_absent(path)
     with explained(path):
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            _prepare(connection, path, create, migrations)
+            prepare(connection, path, migrations, create=create)
+            connection.execute("PRAGMA foreign_keys = ON")
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def refuse_absent(path: Path) -> None:
+    """Raise GradebookError where there is no such file."""
+    if not path.is_file():
+        raise GradebookError(f"{path} is a folder: name a file" if path.is_dir() else f"there is no gradebook {path}")
+
+
+def prepare(
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration], *, create: bool = False
+) -> None:
+    """Look a gradebook over, and bring it to the newest version; with `create`, one that is empty is made.
+
+    Raises:
+        GradebookError: it is none, is damaged, or is of a newer version.
+    """
+    if not _is_gradebook(connection) and not (create and _is_empty(connection)):
+        raise GradebookError(f"{path} {FOREIGN}")
+    (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if state != "ok":
+        raise GradebookError(f"{path} {DAMAGED}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    migrate(connection, path, migrations)
 
 
 def _make(path: Path) -> None:
@@ -44,18 +68,6 @@ def _make(path: Path) -> None:
     except OSError as error:
         problem = f"{path} cannot be made ({error.strerror}): name a file in a folder that can be written to"
         raise GradebookError(problem) from None
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, create: bool, migrations: Sequence[Migration]) -> None:
-    if not _is_gradebook(connection) and not (create and _is_empty(connection)):
-        raise GradebookError(f"{path} {FOREIGN}")
-    (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if state != "ok":
-        raise GradebookError(f"{path} {DAMAGED}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    migrate(connection, path, migrations)
-    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _is_gradebook(connection: sqlite3.Connection) -> bool:

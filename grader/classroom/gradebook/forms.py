@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from grader.classroom.types import Attempt, Class, Course, LatePolicy, RuleOutcome, TimeSource, Unmatched
+from grader.classroom.types import Alias, Attempt, Class, Course, LatePolicy, RuleOutcome, TimeSource, Unmatched
 from grader.report import ACCURACY, Verdict
 from grader.rules import Rule
 from grader.settings import reproduction
@@ -25,7 +25,10 @@ class RuleForm(msgspec.Struct, frozen=True):
 
 
 class ClassForm(msgspec.Struct, frozen=True):
-    """A class as it was last graded, its students and attempts left out."""
+    """A class as it was last graded, its students and attempts left out.
+
+    `run` counts the runs from 1; where it grades everything `again`, results of runs before it are from before.
+    """
 
     title: str
     layout: str
@@ -39,6 +42,9 @@ class ClassForm(msgspec.Struct, frozen=True):
     attempt: Literal["latest", "best"]
     late: LatePolicy
     unmatched: tuple[Unmatched, ...]
+    aliases: tuple[Alias, ...] = ()
+    run: int = 0
+    again: bool = False
 
 
 class AttemptForm(msgspec.Struct, frozen=True):
@@ -77,7 +83,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def class_form(
-    found: Class, course: Course, attempt: Literal["latest", "best"], late: LatePolicy, now: datetime
+    found: Class,
+    course: Course,
+    attempt: Literal["latest", "best"],
+    late: LatePolicy,
+    now: datetime,
+    *,
+    run: int = 1,
+    again: bool = False,
 ) -> ClassForm:
     rules, settings = course.rules, course.settings
     return ClassForm(
@@ -93,6 +106,9 @@ def class_form(
         attempt=attempt,
         late=late,
         unmatched=found.unmatched,
+        aliases=found.aliases,
+        run=run,
+        again=again,
     )
 
 

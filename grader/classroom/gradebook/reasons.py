@@ -41,6 +41,8 @@ def reasons(old: ClassReport, new: ClassReport, before: Grade, after: Grade) -> 
 
 
 def _submission(old: ClassReport, new: ClassReport, before: Grade, after: Grade) -> Iterator[Reason]:
+    if before.student.group != after.student.group:
+        yield Reason("submission", f"handed in {_with(after)}, it was {_with(before)}")
     if before.verdict == "missing" or after.verdict == "missing":
         if before.verdict != after.verdict:
             words = "handed in since" if before.verdict == "missing" else "nothing is handed in any more"
@@ -50,6 +52,10 @@ def _submission(old: ClassReport, new: ClassReport, before: Grade, after: Grade)
         yield Reason("attempt", f"attempt {after.attempt} counts, it was attempt {before.attempt}")
     if before.sha256 != after.sha256 and before.sha256 and after.sha256:
         yield Reason("submission", "the submitted file is another one")
+
+
+def _with(grade: Grade) -> str:
+    return f"with the group {grade.student.group}" if grade.student.group else "alone"
 
 
 def _counting(old: ClassReport, new: ClassReport, before: Grade, after: Grade) -> Iterator[Reason]:

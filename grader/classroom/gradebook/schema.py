@@ -72,6 +72,14 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         "CREATE INDEX overrides_by_student ON overrides (student)",
     ),
+    (
+        # 1 where the run before said so, and the one that is recorded last has not come to that attempt.
+        "ALTER TABLE ties ADD COLUMN earlier INTEGER NOT NULL DEFAULT 0",
+        # Which run made a result; runs count from 1.
+        "ALTER TABLE results ADD COLUMN run INTEGER NOT NULL DEFAULT 0",
+        # What kept the assignment's starting code from being graded.
+        "ALTER TABLE class ADD COLUMN starter TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

@@ -20,7 +20,10 @@ PASSED = "passed"
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One attempt with what came of it: `outcome` is None where that is not known yet, `key` is then '' or awaited."""
+    """One attempt with what came of it: `outcome` is None where that is not known yet, `key` is then '' or awaited.
+
+    `earlier` marks an outcome from before a run that was to make another, and has not, or not yet.
+    """
 
     number: int
     form: AttemptForm
@@ -28,6 +31,7 @@ class Tried:
     sha256: str = ""
     outcome: Outcome | None = None
     seconds: float = 0.0
+    earlier: bool = False
 
 
 def grade_of(
@@ -90,6 +94,7 @@ def _grade(student: Student, tried: Tried, policy: LatePolicy) -> Grade:
         accuracy=None if outcome.training is None else outcome.training.accuracy,
         seconds=tried.seconds,
         error="" if outcome.error is None else outcome.error.code,
+        earlier=tried.earlier,
     )
     if outcome.error is not None:
         return grade  # no rule was judged: that is no score, and not 0 points either

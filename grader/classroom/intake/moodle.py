@@ -2,9 +2,9 @@
 
 The form is that of Moodle's own code (moodle/moodle, mod/assign/classes/downloader.php): the folder is called
 `Jane Doe_123_assignsubmission_file`, with an underscore at its end in older versions, and in a download without folders
-that stands before the name of each file. The number is the participant's, of a group the group's; a name of nobody is
-'Participant'. Parts of other kinds, such as `onlinetext`, hold no files. The time that the entries of a download bear
-is that of the download.
+that stands before the name of each file. The number is the participant's, of a group the group's, and the group of
+those who are in none, 'Default group', has no number; a name of nobody is 'Participant'. Parts of other kinds, such as
+`onlinetext`, hold no files. The time that the entries of a download bear is that of the download.
 """
 
 from __future__ import annotations

@@ -11,15 +11,16 @@ import msgspec
 
 from grader.classroom.intake import layouts
 from grader.classroom.intake.archive import ArchiveError, open_archive
-from grader.classroom.intake.attempts import in_order, natural
+from grader.classroom.intake.attempts import natural
 from grader.classroom.intake.claims import Claims, is_pattern
 from grader.classroom.intake.finds import Find, Finds
 from grader.classroom.intake.handed import Handed
-from grader.classroom.intake.match import Index
+from grader.classroom.intake.held import Held
+from grader.classroom.intake.match import Index, Owner
 from grader.classroom.intake.problems import SHOWN, IntakeError
-from grader.classroom.intake.roster import Claim, Enrolled, Roster, read_roster
+from grader.classroom.intake.roster import Roster, read_roster
 from grader.classroom.intake.stores import Folder, Store, joined
-from grader.classroom.types import Attempt, Class, Student, TimeSource, Unmatched
+from grader.classroom.types import Attempt, Class, TimeSource, Unmatched
 from grader.manifest import Entry, shown_path
 from grader.render.escape import visible
 
@@ -39,10 +40,12 @@ def read_class(path: str, roster: str | None = None, file: str | None = None) ->
     """
     enrolled = None if roster is None else read_roster(roster)
     root = _root(path, roster)
-    found = _Found() if enrolled is None else _Found(enrolled.enrolled)
+    found = Held() if enrolled is None else Held.of(enrolled.enrolled)
     layout = _told_by_names(root, found) if enrolled is None else _told_by_roster(root, enrolled, found)
-    if not any(found.finds.values()):
+    if found.is_empty:
         raise IntakeError(_nothing(root, found))
+    if enrolled is not None:
+        found.refuse_unsure(enrolled)
     attempts = [
         Attempt(
             id,
@@ -54,12 +57,16 @@ def read_class(path: str, roster: str | None = None, file: str | None = None) ->
             find.late,
         )
         for id in found.students
-        for number, find in enumerate(in_order(found.finds.get(id, ()), found.claims.get(id)), 1)
+        for number, find in enumerate(found.attempts(id), 1)
     ]
     unmatched = sorted(
         {Unmatched(_path(root, name), reason) for name, reason in found.left}, key=msgspec.structs.astuple
     )
-    return Class(layout, tuple(found.students.values()), tuple(attempts), tuple(unmatched))
+    aliases = [*found.aliases(), *(found.namesakes() if enrolled is None else ())]
+    shown = tuple(
+        msgspec.structs.replace(alias, paths=tuple(_path(root, path) for path in alias.paths)) for alias in aliases
+    )
+    return Class(layout, tuple(found.students.values()), tuple(attempts), tuple(unmatched), shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +79,6 @@ class _Root:
     time_source: TimeSource
     entries: list[Entry]
     faults: list[tuple[str, str]] = field(default_factory=list)
-
-
-class _Found:
-    """The students and what was found of each, with the claim of a row where one named it."""
-
-    def __init__(self, enrolled: Iterable[Enrolled] = ()) -> None:
-        self.students: dict[str, Student] = {}
-        self.finds: dict[str, list[tuple[Find, Claim | None]]] = defaultdict(list)
-        self.claims: dict[str, Claim] = {}
-        self.left: list[tuple[str, str]] = []
-        for one in enrolled:
-            self.students[one.student.id] = one.student
-            self.claims.update((one.student.id, claim) for claim in one.claims if not claim.path)
-
-    def add(self, id: str, find: Find, claim: Claim | None = None) -> None:
-        student = self.students.get(id) or Student(id, find.who.name)
-        platform = {**find.who.platform, **student.platform}
-        self.students[id] = msgspec.structs.replace(student, platform=platform)
-        self.finds[id].append((find, claim))
 
 
 def _root(path: str, roster: str | None) -> _Root:
@@ -118,7 +106,7 @@ def _is_same(path: Path, roster: str | None) -> bool:
         return False
 
 
-def _told_by_names(root: _Root, found: _Found) -> str:
+def _told_by_names(root: _Root, found: Held) -> str:
     """Find the submissions and their students by names alone, and return the layout in words."""
     folder = layouts.wrapped(root.store, root.entries, root.stem)
     entries = layouts.listing(root.store, folder) if folder else root.entries
@@ -129,17 +117,18 @@ def _told_by_names(root: _Root, found: _Found) -> str:
     return " and ".join(result.layouts)
 
 
-def _told_by_roster(root: _Root, roster: Roster, found: _Found) -> str:
+def _told_by_roster(root: _Root, roster: Roster, found: Held) -> str:
     """Find the submissions of a roster's students, and return the layout in words."""
     claims = Claims(root.store, roster.enrolled, root.time_source)
     claimed, lost = claims.followed()
-    index = Index([one for one in roster.enrolled if not all(claim.path for claim in one.claims)], roster.file)
+    named = [one for one in roster.enrolled if not all(claim.path for claim in one.claims)]
+    index = Index(roster.enrolled, named, roster.file)
     for one, claim, find in claimed:
         other = index.find(find.who) if is_pattern(claim.path) else ""
         if isinstance(other, str):
             found.add(one.student.id, find, claim)
         else:  # 'ada*' met what is called just as another student is, who has no path
-            found.add(other.student.id, find)
+            found.add(other.student.id, find, by="its name")
     found.left += [*root.faults, *lost]
     folder = "" if claimed else _wrapped(root, index)
     rest = [(folder, layouts.listing(root.store, folder))] if folder else claims.rest(root.entries)
@@ -148,51 +137,58 @@ def _told_by_roster(root: _Root, roster: Roster, found: _Found) -> str:
         store = layouts.below(root.store, place)
         result = layouts.finds(store, entries, root.time_source, roster=True)
         told += [layout for layout in _matched(result, place, index, found) if layout not in told]
-    return " and ".join(told)
+    groups = {one.student.group for one in roster.enrolled} - {""}
+    count = "1 group hands" if len(groups) == 1 else f"{len(groups):,} groups hand"
+    by = f"; {count} in together, by the column {roster.group_column!r} of {roster.file}"
+    return " and ".join(told) + (by if groups else "")
 
 
 def _wrapped(root: _Root, index: Index) -> str:
     """Return the folder that holds the whole class; one that is called like a student of the roster does not."""
     if len(root.entries) == 1:
         lone = layouts.finds(root.store, root.entries, root.time_source, roster=True).found
-        if any(not isinstance(index.find(find.who), str) for find in lone):
+        if any(not isinstance(index.owner(find.who), str) for find in lone):
             return ""
         if root.entries[0].kind == "folder":
             return root.entries[0].name
     return ""
 
 
-def _matched(result: Finds, place: str, index: Index, found: _Found) -> Iterable[str]:
+def _matched(result: Finds, place: str, index: Index, found: Held) -> Iterable[str]:
     """Give submissions to the students whom they name, and return the layouts in words."""
     met = False
-    for find, student in _owned(result.found, index):
-        if isinstance(student, str):
-            found.left.append((joined(place, find.path), student))
+    for find, owner in _owned(result.found, index):
+        if isinstance(owner, str):
+            found.left.append((joined(place, find.path), owner))
+            continue
+        met = True
+        if owner.student is None:
+            found.add_shared(owner.group, _moved(find, place), owner.by)
         else:
-            met = True
-            found.add(student.student.id, _moved(find, place))
+            found.add(owner.student.student.id, _moved(find, place), by=owner.by)
     found.left += [(joined(place, name), reason) for name, reason in result.left]
     return result.layouts if met else ()
 
 
-def _owned(finds: Sequence[Find], index: Index) -> Iterator[tuple[Find, Enrolled | str]]:
-    """Yield submissions, each with its student, or why that can't be told.
+def _owned(finds: Sequence[Find], index: Index) -> Iterator[tuple[Find, Owner | str]]:
+    """Yield submissions, each with its owner, or why that can't be told.
 
-    Two numbers of a platform are two people. Where both are called as one student is, it is the one whose number is the
-    student's id, or else neither.
+    Two numbers of a platform are two people, or two groups. Where both are called as one is, it is the one whose number
+    is the student's id, or else neither.
     """
-    owners = [index.find(find.who) for find in finds]
+    owners = [index.owner(find.who) for find in finds]
     numbers: dict[str, set[str]] = defaultdict(set)
     for find, owner in zip(finds, owners, strict=True):
         if not isinstance(owner, str):
-            numbers[owner.student.id].update(find.who.platform.values())
+            numbers[owner.shown].update(find.who.platform.values())
     for find, owner in zip(finds, owners, strict=True):
         number = "".join(find.who.platform.values())
-        if isinstance(owner, str) or number in ("", owner.student.id) or len(numbers[owner.student.id]) < 2:
+        if isinstance(owner, str) or number in ("", owner.shown) or len(numbers[owner.shown]) < 2:
             yield find, owner
         else:
-            people = ", ".join(sorted(numbers[owner.student.id])[:SHOWN])
-            yield find, f"{owner.student.id} has the name of more than one person: {people}"
+            people = ", ".join(sorted(numbers[owner.shown])[:SHOWN])
+            whom = "group" if owner.student is None else "person"
+            yield find, f"{owner.shown} has the name of more than one {whom}: {people}"
 
 
 def _by_student(find: Find) -> tuple[str, list[tuple[int, str]]]:
@@ -207,7 +203,7 @@ def _path(root: _Root, name: str) -> str:
     return str(Path(root.shown, shown_path(name)))
 
 
-def _nothing(root: _Root, found: _Found) -> str:
+def _nothing(root: _Root, found: Held) -> str:
     """Return why there is nothing to grade, and the way out."""
     words = f"{root.shown}: no submission was found. Looked for {LOOKED_FOR}."
     reasons = [f"\n  {visible(_path(root, name))}: {reason}" for name, reason in found.left]

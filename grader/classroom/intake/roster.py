@@ -3,7 +3,8 @@
 Three kinds are told apart by the names of their columns: one's own, with any of the columns in the table below;
 Canvas's exported gradebook (instructure/canvas-lms, lib/gradebook_exporter.rb); Moodle's offline grading worksheet
 (moodle/moodle, mod/assign/feedback/offline and mod/assign/gradingtable.php). In the last two the student's id is the
-platform's number, which is also in the names of the files that they give out.
+platform's number, which is also in the names of the files that they give out. Moodle's has a column 'Group' where
+students submit in groups; to Canvas's one can be added.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Literal
 
 import msgspec
 
+from grader.classroom.intake.finds import folded
 from grader.classroom.intake.problems import IntakeError
 from grader.classroom.intake.table import Row, Table, positions, read_table
 from grader.classroom.intake.times import moment
@@ -24,6 +26,8 @@ from grader.classroom.types import Student
 
 Kind = Literal["own", "canvas", "moodle"]
 
+TEAM = "team"  # whoever calls the column so is sure that all of a group count for each other
+GROUPS = (TEAM, "group")
 _SHARED = {
     "path": ("path", "file", "folder", "repository"),
     "due": ("due", "due date", "deadline"),
@@ -36,7 +40,8 @@ COLUMNS: dict[Kind, dict[str, tuple[str, ...]]] = {
         "first": ("first name", "firstname", "given name"),
         "last": ("last name", "lastname", "surname", "family name"),
         "email": ("email", "e mail", "email address", "mail"),
-        "section": ("section", "group"),
+        "section": ("section",),
+        "group": GROUPS,
         "login": ("login", "username", "user name", "github username", "github", "login id"),
         "sis": ("sis", "sis id", "sis user id"),
         "canvas": ("canvas", "canvas id"),
@@ -51,6 +56,7 @@ COLUMNS: dict[Kind, dict[str, tuple[str, ...]]] = {
         "login": ("sis login id",),
         "sis": ("sis user id",),
         "section": ("section",),
+        "group": GROUPS,
         "email": ("email", "email address"),
         **_SHARED,
     },
@@ -60,7 +66,8 @@ COLUMNS: dict[Kind, dict[str, tuple[str, ...]]] = {
         "email": ("email address",),
         "sis": ("id number",),
         "login": ("username",),
-        "section": ("group", "section"),
+        "section": ("section",),
+        "group": GROUPS,
         "status": ("status",),
         "handed in": ("last modified (submission)",),
         **_SHARED,
@@ -98,10 +105,11 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """A whole roster, in its order."""
+    """A whole roster, in its order; `group_column` is what the column of groups is called, '' where there is none."""
 
     file: str
     enrolled: tuple[Enrolled, ...]
+    group_column: str = ""
 
 
 def read_roster(path: str) -> Roster:
@@ -117,7 +125,8 @@ def read_roster(path: str) -> Roster:
         raise IntakeError(*reading.problems)
     if not reading.enrolled:
         raise IntakeError(f"{table.file}: the roster names no student. Give each a row below the names of the columns.")
-    return Roster(table.file, tuple(reading.enrolled.values()))
+    place = reading.places.get("group")
+    return Roster(table.file, tuple(reading.enrolled.values()), "" if place is None else columns[place])
 
 
 def heading(name: str) -> str:
@@ -141,6 +150,7 @@ class _Reading:
         self.kind = kind
         self.places = places
         self.enrolled: dict[str, Enrolled] = {}
+        self.groups: dict[str, str] = {}  # as they are spelled first, by what is compared
         self.problems: list[str] = []
 
     def note(self, line: int, words: str) -> None:
@@ -195,7 +205,9 @@ class _Reading:
             return None
         name = given.get("name") or " ".join(filter(None, (given.get("first"), given.get("last"))))
         due = self._time(row, given, "due", day_ends=True)
-        return Student(id, name, given.get("email", ""), given.get("section", ""), due, platform)
+        group = given.get("group", "")
+        group = self.groups.setdefault(folded(group), group)
+        return Student(id, name, given.get("email", ""), given.get("section", ""), due, platform, group)
 
     def _claim(self, row: Row, given: Mapping[str, str]) -> Claim | None:
         path = given.get("path", "").replace("\\", "/")
@@ -220,7 +232,7 @@ class _Reading:
     def _merged(self, known: Enrolled, other: Student, line: int) -> Student:
         """Return what two rows say of a student, noting where they disagree."""
         changes = {}
-        for name in ("name", "email", "section", "due"):
+        for name in ("name", "email", "section", "due", "group"):
             old, new = getattr(known.student, name), getattr(other, name)
             if old and new and old != new:
                 self.note(line, f"{other.id!r} has another {name} in line {known.line}")

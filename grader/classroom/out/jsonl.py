@@ -3,6 +3,7 @@
 | key | what it is |
 |---|---|
 | `id`, `name`, `email`, `section` | the student, as the roster or the submission's name says; '' where it does not |
+| `group` | with whom they hand in: all of a group have the same attempts; '' for who hands in alone |
 | `platform` | what learning platforms call them: `canvas`, `sis`, `login`, `moodle` |
 | `verdict` | `pass`, `fail`, `error` (could not be graded), `missing` (nothing handed in), `waiting` (not graded yet) |
 | `score`, `max_score` | points by the rules, and how many there were to get; null where there is no report |
@@ -13,6 +14,7 @@
 | `error` | what kept it from being graded: `syntax`, `timeout`, `internal` (a fault of s5-grade) and others; else '' |
 | `rules` | by id: `status` (`pass`, `fail`, `error`, `skipped`), `points`, `max_points`, `message` |
 | `attempt`, `attempts` | the number of the attempt that counts, and how many there are |
+| `from_before` | true where the last run was to grade it again and has not, or not yet: the result is an older one |
 | `submitted`, `time_source` | when it was handed in (RFC 3339), and from where that is known |
 | `parameters`, `accuracy` | of the model; null where they are not known |
 | `seconds` | how long grading took |
@@ -47,6 +49,7 @@ def _record(grade: Grade) -> dict[str, Any]:
         "name": student.name,
         "email": student.email,
         "section": student.section,
+        "group": student.group,
         "platform": student.platform,
         "verdict": grade.verdict,
         "score": grade.score,
@@ -68,6 +71,7 @@ def _record(grade: Grade) -> dict[str, Any]:
         },
         "attempt": grade.attempt,
         "attempts": grade.attempts,
+        "from_before": grade.earlier,
         "submitted": grade.submitted,
         "time_source": grade.time_source,
         "parameters": grade.parameters,

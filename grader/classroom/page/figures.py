@@ -47,6 +47,8 @@ def headline(report: ClassReport) -> str:
     """Return what came of the class, in a few words."""
     handed_in = _handed_in(report)
     passed = sum(grade.verdict == "pass" for grade in report.grades)
+    if not report.grades:
+        return "No students"
     return f"{passed:,} of {len(handed_in):,} passed" if handed_in else "Nothing handed in"
 
 
@@ -67,7 +69,8 @@ def facts(report: ClassReport) -> tuple[Fact, ...]:
     late = [grade for grade in report.grades if grade.late_seconds > 0]
     by_hand = sum(grade.override is not None for grade in report.grades)
     seconds = sum(grade.seconds for grade in report.grades)
-    found = [Fact("Handed in", f"{len(_handed_in(report)):,}", f"of {len(report.grades):,} students")]
+    students = "1 student" if len(report.grades) == 1 else f"{len(report.grades):,} students"
+    found = [Fact("Handed in", f"{len(_handed_in(report)):,}", f"of {students}")]
     if finals and report.max_score:
         found += [
             Fact("Median", f"{median(finals):.4g}", f"of {report.max_score:g} points"),
@@ -99,17 +102,21 @@ def terms(report: ClassReport) -> tuple[str, ...]:
 
 
 def bars(report: ClassReport) -> tuple[Bar, ...]:
-    """Return for each rule how often it failed and how often it was left undecided, of all that were graded."""
+    """Return for each rule how often it failed and how often it was left undecided, of all that were graded.
+
+    A rule that is skipped wherever something could be graded is skipped; where nothing was graded, there are no bars.
+    """
     found: Counter[tuple[str, str]] = Counter()
-    graded: Counter[str] = Counter()
     for grade in report.grades:
-        for rule in grade.rules:
-            found[rule.id, rule.status] += 1
-            graded[rule.id] += rule.status != "skipped"
-    return tuple(_bar(rule, found[rule, "fail"], found[rule, "error"], graded[rule]) for rule in report.rules)
+        found.update((rule.id, rule.status) for rule in grade.rules)
+    return tuple(_bar(rule, found) for rule in report.rules) if found else ()
 
 
-def _bar(rule: str, failed: int, undecided: int, graded: int) -> Bar:
+def _bar(rule: str, found: Counter[tuple[str, str]]) -> Bar:
+    passed, failed, undecided, skipped = (found[rule, status] for status in ("pass", "fail", "error", "skipped"))
+    if skipped and not passed and not failed:
+        undecided = 0
+    graded = passed + failed + undecided
     whole = max(1, graded)
     return Bar(rule, failed, undecided, graded, round(100 * failed / whole, 2), round(100 * undecided / whole, 2))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from grader.classroom.gradebook.standing import MISSING, PASSED, WAITING
 from grader.classroom.types import ClassReport, Grade, RuleOutcome
 from grader.render.escape import shortened
 
@@ -47,14 +48,21 @@ class Column:
         return self.name in ("final", "parameters", "accuracy")
 
 
+PLAIN = (PASSED, MISSING, WAITING)  # headlines that say what the verdict does
+
+
+def _tells_of_time(grade: Grade) -> bool:
+    return grade.submitted is not None or grade.attempts > 1
+
+
 COLUMNS = (
     Column("name", "Student", lambda report: True),
     Column("verdict", "Result", lambda report: True),
-    Column("rules", "Rules", lambda report: bool(report.rules), falls=True),
+    Column("rules", "Rules", lambda report: any(grade.rules for grade in report.grades), falls=True),
     Column("final", "Points", lambda report: True, falls=True),
     Column("parameters", "Parameters", lambda report: any(grade.parameters is not None for grade in report.grades)),
     Column("accuracy", "Accuracy", lambda report: any(g.accuracy is not None for g in report.grades), falls=True),
-    Column("submitted", "Handed in", lambda report: any(grade.submitted or grade.attempts for grade in report.grades)),
+    Column("submitted", "Handed in", lambda report: any(_tells_of_time(grade) for grade in report.grades)),
 )
 
 
@@ -120,10 +128,12 @@ def _row(report: ClassReport, grade: Grade, href: str | None, place: int) -> Row
         href=href,
         name=shown_name(grade),
         below=" · ".join(
-            shortened(text, NAME) for text in (student.id, student.section) if text and text != student.name
+            shortened(text, NAME)
+            for text in (student.id, student.section, student.group)
+            if text and text != student.name
         ),
         found_by=shortened(" ".join(filter(None, (student.email, *student.platform.values(), grade.path))), HEADLINE),
-        headline=shortened(grade.headline, HEADLINE),
+        headline="" if grade.headline in PLAIN else shortened(grade.headline, HEADLINE),
         outcome=VERDICTS[grade.verdict],
         marks=tuple(_MARKS[rule.status] if rule is not None else "n" for rule in outcomes),
         outcomes=_told(outcomes),
