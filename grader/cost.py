@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from grader import ops
 
 PIECE = 128  # numbers that take the memory of one tensor's record
+PLAIN = 1 << 31  # an option below is taken as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,18 @@ class Meter:
 
 def estimate(op: ops.Op, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     """Return upper bounds on the numbers in a node's result and on its multiply-accumulate operations."""
-    tensors = [item for item in _flat([*args, *kwargs.values()]) if isinstance(item, Tensor)]
+    tensors = list(_tensors((*args, *kwargs.values())))
     bound = BOUNDS.get(op.kind, _elementwise)
     elements, macs = bound(op.short, tensors, args, kwargs)
     return elements, macs
+
+
+def _tensors(items: Sequence[Any]) -> Iterator[Tensor]:
+    for item in items:
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, (tuple, list)):
+            yield from _tensors(item)
 
 
 def _flat(items: Any) -> list[Any]:
@@ -160,6 +169,8 @@ _CONV_DEFAULTS = (("stride", 1), ("padding", 0), ("dilation", 1))
 
 def _spread(value: Any, count: int, default: int) -> list[int]:
     """Return one integer for each axis: an option may be one for all, or a sequence."""
+    if type(value) is tuple and len(value) == count and all(type(item) is int and abs(item) < PLAIN for item in value):
+        return list(value)
     numbers = [int(number) for number in _numbers([value])] if not isinstance(value, str) else []
     return numbers if len(numbers) == count else (numbers or [default])[:1] * count
 
@@ -183,8 +194,23 @@ def _dense(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[
     if len(pair) < 2 or not pair[0].dim() or not pair[1].dim():
         return _broadcast(tensors), 0
     common = max(pair[0].shape[-1], 1)
+    if short in BATCHED and min(tensor.dim() for tensor in pair) > 2:
+        elements = _batched(*pair)
+        return max(elements, _broadcast(tensors[:1])), elements * common
     macs = _size(pair[0]) * _size(pair[1]) // common
     return max(macs // common + _size(pair[0]) // common + 1, _broadcast(tensors[:1])), macs
+
+
+BATCHED = frozenset(("matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm"))
+
+
+def _batched(left: Tensor, right: Tensor) -> int:
+    """Return how many numbers the products of two batches of matrices have, each of a pair of its own."""
+    rank = max(left.dim(), right.dim()) - 2
+    shapes = [tuple(tensor.shape[:-2]) for tensor in (left, right)]
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    count: int = math.prod(max(1, *extents) for extents in zip(*padded, strict=True))
+    return count * max(left.shape[-2], 1) * max(right.shape[-1], 1)
 
 
 def _contracted(tensor: Tensor, dims: Any, place: int) -> int:

@@ -11,7 +11,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from grader import cost, ops, rehearsal, wire
+from grader import cost, kernels, ops, rehearsal, wire
 from grader.checks import Subject, checks
 from grader.checks._constants import hidden_weights
 from grader.experiments import Laboratory
@@ -75,6 +75,7 @@ def rehearse() -> None:
     try:
         msgspec.msgpack.encode(grade(rehearsal.job(), lambda progress: None))
     finally:
+        kernels.suit_training()
         torch.default_generator.set_state(numbers)
 
 
@@ -95,6 +96,7 @@ def _grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
         untraced = wire.decode_tensors(job.untraced)
     except wire.WireError as error:
         raise NotGradable(Ungradable(f"the captured graph is malformed: {error}")) from None
+    kernels.suit(tensors[info.id].shape for info in graph.of_role("parameter"))
     try:
         replay = Replay(graph, tensors)
         facts = {mode: observe_proven(replay, mode, untraced, job) for mode in MODES}
@@ -111,6 +113,7 @@ def _grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
     results = {number: run(subject, job, number) for number in range(len(job.checks)) if not trains(job, number)}
     report = None
     if job.train is not None:
+        kernels.suit_training()
         report = train(replay, job.train, job.normalise, job.classes, hidden_weights(subject), progress)
         subject = replace(subject, training=report)
     ordered = [results[number] if number in results else run(subject, job, number) for number in range(len(job.checks))]

@@ -7,18 +7,19 @@ Every random node draws from a stream of its own, so that taking one away does n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from grader import ops, rows
-from grader.checks._subject import Averaging, Edge, Replacement, Route
+from grader.checks._subject import Averaging, Edge, Layout, Replacement, Route
 from grader.facts import Facts, Step
 from grader.graph import Mode, Symbol
-from grader.kinds import signature
+from grader.kinds import Kind, signature
+from grader.leaves import scattered
 from grader.replay import Replay, ReplayError, Values, prediction, tensors_in
 
 BATCH = 4
@@ -30,6 +31,12 @@ DRAWN, SUBMITTED, POSITIVE = DRAWS  # what the learned tensors are; images are r
 FINE = 3  # as DRAWN, in double precision: of an effect through several sigmoids in a row float32 shows nothing
 SIZES = (1.0, 0.01)  # of a disturbance: a small one stays where a logarithm or a root is defined
 EFFECT = 1e-4  # of the largest output: less is rounding
+REDRAWS = 32  # masks that are tried of a dropout that drops next to nothing
+PICKS = 8  # numbers that stand for all that a node draws, each in a run of its own
+BYPASS = 0.01  # of what another image changes: what is left to a map beside a way round it
+STEADY = 0.01  # of what weights differ by: what an image may change of them
+STRAIGHT = 0.05  # of what an activation returns: a smaller part bends nothing
+ROUNDING = 1e-6  # of the largest of weights: what even ones may differ by
 UNEVEN = 1e-3  # of what a change of the means does: less is rounding
 
 # Operators through which no gradient, or none that teaches, gets back.
@@ -38,6 +45,7 @@ GRADIENT_STOPS = frozenset(
     "one_hot to type gt ge lt le eq ne greater less logical_not isnan".split()
 )
 
+SPREADING: frozenset[Kind] = frozenset(("norm", "batch-norm", "softmax"))  # kinds in which each number meets all others
 HALF = (torch.float16, torch.bfloat16)
 Override = Callable[[ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
 
@@ -75,7 +83,35 @@ class Laboratory:
                 if draw in (DRAWN, FINE):
                     self._shown.add((mode, frozenset(replaced.items())))
                 return True
-        return False
+        return "redrawn" in replaced.values() and self.stirs(mode, tuple(replaced))
+
+    def stirs(self, mode: Mode, indexes: Sequence[int]) -> bool:
+        """Tell whether nodes that draw rarely anything but zeros or ones change the prediction in one of many tries."""
+        before = self.run(mode, DRAWN, {}, self.samples.clone())
+        tries = (dict.fromkeys(indexes, _redrawn(number)) for number in range(1, REDRAWS))
+        after = (self.run(mode, DRAWN, overrides, self.samples.clone()) for overrides in tries)
+        return before is not None and any(found is not None and _differ(before, found) for found in after)
+
+    def scattered(self, mode: Mode, index: int) -> int:
+        draw = next((draw for draw in DRAWS if self.baseline(mode, draw) is not None), None)
+        values = {} if draw is None else self._values[mode, draw]
+        made = [values[key] for key in self.facts[mode].steps[index].node.outputs if key in values]
+        return max((scattered(tensor) for tensor in made if tensor.is_floating_point()), default=0)
+
+    def mixes(self, mode: Mode) -> bool:
+        return any(self._hears_others(mode, draw, row) for row in range(BATCH) for draw in (*DRAWS, FINE))
+
+    def _hears_others(self, mode: Mode, draw: int, row: int) -> bool:
+        """Tell whether the prediction for one image changes when all others are exchanged."""
+        images = self.images(draw, BATCH)
+        images[row] = self.images(draw)[row]
+        before, after = self.baseline(mode, draw), self.run(mode, draw, {}, images)
+        if before is None or after is None or before.shape != after.shape:
+            return False
+        changed = before.clone()
+        own = slice(row * len(before) // BATCH, (row + 1) * len(before) // BATCH)  # some return several rows an image
+        changed[own] = after[own]
+        return _differ(before, changed)
 
     def hears(self, key: int, numbers: Tensor) -> bool:
         """Tell whether the prediction changes with other numbers in one tensor of the graph."""
@@ -143,6 +179,34 @@ class Laboratory:
                 break
         return Averaging(used, used)
 
+    def bypassed(self, mode: Mode, edges: Sequence[Edge]) -> bool:
+        before = self.baseline(mode, DRAWN)
+        held: dict[tuple[int, int], Tensor] = {}
+
+        def kept(edges: Sequence[Edge]) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                held.update({(edge.step.index, edge.operand.id): values[edge.operand.id].clone() for edge in edges})
+                return op.run(*args, **kwargs)
+
+            return override
+
+        def swapped(edges: Sequence[Edge]) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                for edge in edges:
+                    old = values[edge.operand.id]
+                    new = held[edge.step.index, edge.operand.id]
+                    args, kwargs = _swap(args, old, new), _swap(kwargs, old, new)
+                return op.run(*args, **kwargs)
+
+            return override
+
+        grouped = _by_node(edges)
+        other = self.run(mode, DRAWN, {index: kept(own) for index, own in grouped.items()}, self.images(DRAWN, BATCH))
+        if before is None or other is None or not _differ(before, other):
+            return False
+        followed = self.rerun(mode, DRAWN, {index: swapped(own) for index, own in grouped.items()})
+        return followed is not None and _distance(followed, other) <= BYPASS * _distance(before, other)
+
     def culprits(self, mode: Mode, draw: int, size: float, edges: Sequence[Edge], most: float) -> tuple[Edge, ...]:
         """Return the edges through which more than the means gets, each tried alone."""
         before = self.baseline(mode, draw)
@@ -170,6 +234,35 @@ class Laboratory:
         self.run(mode, DRAWN, {index: look})
         return any(_uneven(tensor, axes) for tensor in found)
 
+    def gathers(self, mode: Mode, index: int, operand: int, layout: Layout) -> bool:
+        draw = next((draw for draw in DRAWS if self.baseline(mode, draw) is not None), None)
+        if draw is None:
+            return True  # nothing shows that it does not
+        kept = self._values[mode, draw]
+        held: dict[int, Override] = {
+            step.index: _identity if step.index in layout.way else _kept(step, kept)
+            for step in self.facts[mode].steps
+            if not step.wrote and (step.index not in layout.way or step.kind in SPREADING)
+        }
+        found: list[Tensor] = []
+
+        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            found.append(values[operand].double())
+            return op.run(*args, **kwargs)
+
+        def given(changed: Mapping[int, Override]) -> Tensor | None:
+            found.clear()
+            self.run(mode, draw, {**held, **changed, index: look})
+            return found[0] if found else None
+
+        before = given({})
+        for edge in layout.edges:
+            for axis in (axis for axis in edge.operand.axes if edge.operand.shape[axis] > 1):
+                ends = [given({edge.step.index: _end_changed(edge, axis, last)}) for last in (False, True)]
+                if _meet(before, *ends):
+                    return True
+        return False
+
     def carried(self, mode: Mode, route: Route) -> bool:
         found: list[Tensor] = []
 
@@ -186,9 +279,64 @@ class Laboratory:
             found.append(values[route.summed].clone())
             return op.run(*args, **kwargs)
 
-        overrides: dict[int, Override] = {index: filled(fills) for index, fills in route.fills.items()}
-        self.run(mode, DRAWN, {**overrides, route.sink: look})
-        return any(_uneven(weights, route.axes) and _mixes(weights, route.axes) for weights in found)
+        ways: list[dict[int, Override]] = [{index: filled(fills) for index, fills in route.fills.items()}]
+        ways[0].update({index: _scale_alone(key) for index, key in route.scales.items()})
+        if route.weights:
+            even = {index: filled({**route.fills[index], key: 1.0}) for index, key in route.weights.items()}
+            ways.append({**ways[0], **even, **dict.fromkeys(route.scales, _ones)})
+
+        def differ(stilled: Mapping[int, Override]) -> bool:
+            found.clear()
+            for overrides in ways:
+                self.run(mode, DRAWN, {**overrides, **stilled, route.sink: look})
+            if len(found) < len(ways):
+                return False
+            weights, rounding = (found[0], ROUNDING) if len(ways) == 1 else (_quotient(*found), UNEVEN)
+            return _uneven(weights, route.axes, rounding) and _mixes(found[0], route.axes)
+
+        return differ({}) and any(map(differ, self.stilled(mode)))
+
+    def steady(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
+        found: list[Tensor] = []
+
+        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            found.append(values[operand].double())
+            return op.run(*args, **kwargs)
+
+        for skip in (0, BATCH):
+            self.run(mode, DRAWN, {index: look}, self.images(DRAWN, skip))
+        inside = [axis for axis in axes if found and axis < found[0].dim()]
+        if len(found) < len((0, BATCH)) or not inside or not found[0].numel():
+            return False
+        spread = float((found[0].amax(inside) - found[0].amin(inside)).max())
+        return spread > 0 and _distance(*found) <= STEADY * spread
+
+    def bent(self, mode: Mode, indexes: Sequence[int]) -> frozenset[int]:
+        straight: set[int] = set()
+
+        def look(index: int) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                given = next(iter(tensors_in([*args, *kwargs.values()]))).clone()
+                result = op.run(*args, **kwargs)
+                if all(map(partial(_is_straight, given), tensors_in(result))):
+                    straight.add(index)
+                return result
+
+            return override
+
+        self.run(mode, DRAWN, {index: look(index) for index in indexes})
+        return frozenset(indexes) - straight
+
+    def stilled(self, mode: Mode) -> Iterator[dict[int, Override]]:
+        """Yield overrides that let nothing differ by chance: one number of those that a node draws stands for all.
+
+        One number alone would not do: it may hide what a mask covers.
+        """
+        noise = self.facts[mode].live_steps("random", "dropout")
+        draws = any(step.kind == "random" for step in noise)
+        generator = torch.Generator().manual_seed(self.seed)
+        for pick in torch.rand(PICKS if draws else 1, generator=generator).tolist():
+            yield {step.index: _stilled(pick) for step in noise}
 
     def follows_input(self, mode: Mode) -> bool:
         changed = False
@@ -373,10 +521,7 @@ class Laboratory:
 
     def disturb(self, edges: Sequence[Edge], draw: int, size: float, *, means: bool) -> dict[int, Override]:
         """Return overrides that add to each map either one number per channel, or noise whose mean is zero."""
-        by_node: dict[int, list[Edge]] = {}
-        for edge in edges:
-            by_node.setdefault(edge.step.index, []).append(edge)
-        return {index: self._disturbed(inside, draw, size, means) for index, inside in by_node.items()}
+        return {index: self._disturbed(inside, draw, size, means) for index, inside in _by_node(edges).items()}
 
     def _disturbed(self, edges: Sequence[Edge], draw: int, size: float, means: bool) -> Override:
         def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
@@ -391,6 +536,42 @@ class Laboratory:
             return op.run(*args, **kwargs)
 
         return override
+
+
+def _kept(step: Step, kept: Values) -> Override:
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        return [kept[key].clone() for key in step.node.outputs]
+
+    return override
+
+
+def _end_changed(edge: Edge, axis: int, last: bool) -> Override:
+    """Return what changes a quarter of a map, at the beginning or at the end of an axis."""
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        old = values[edge.operand.id]
+        extent = old.shape[axis]
+        width = max(extent // 4, 1)
+        new = old.clone()
+        new.narrow(axis, extent - width if last else 0, width).add_(float(old.double().std()) + 1)
+        return op.run(*_swap(args, old, new), **_swap(kwargs, old, new))
+
+    return override
+
+
+def _meet(before: Tensor | None, *after: Tensor | None) -> bool:
+    """Tell whether there is a position, of an image and its channels, that each of several changes reached."""
+    if before is None:
+        return False
+    reached = [(before != each).any(1) for each in after if each is not None]
+    return len(reached) == len(after) and bool(torch.stack(reached).all(0).any())
+
+
+def _by_node(edges: Sequence[Edge]) -> dict[int, list[Edge]]:
+    found: dict[int, list[Edge]] = {}
+    for edge in edges:
+        found.setdefault(edge.step.index, []).append(edge)
+    return found
 
 
 def _names_half(step: Step) -> bool:
@@ -437,6 +618,56 @@ def _fixed_statistics(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any],
     return fixed if op.short == "batch_norm" else (fixed, *list(tensors_in(op.run(*args, **kwargs)))[1:])
 
 
+def _stilled(pick: float) -> Override:
+    """Let a node that draws give one of its numbers everywhere, and a dropout drop nothing.
+
+    A draw from numbers that differ, such as noise around weights, stays as it is.
+    """
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        if op.kind == "dropout":
+            return _identity(op, args, kwargs, values)
+        given = tensors_in([*args, *kwargs.values()]) if op.reads_numbers else ()
+        differs = any(_uneven(tensor, range(tensor.dim())) for tensor in given)
+        result = op.run(*args, **kwargs)
+        for tensor in () if differs else tensors_in(result):
+            if tensor.numel():
+                tensor.fill_(tensor.flatten()[int(pick * tensor.numel())].item())
+        return result
+
+    return override
+
+
+def _scale_alone(key: int) -> Override:
+    """Let a normalisation return its weights alone."""
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        result = op.run(*args, **kwargs)
+        weight, first = values[key], next(iter(tensors_in(result)))
+        per_channel = [1, -1, *[1] * (first.dim() - 2)]
+        first.copy_(weight.view(per_channel) if op.kind == "batch-norm" else weight.expand_as(first))
+        return result
+
+    return override
+
+
+def _ones(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+    result = op.run(*args, **kwargs)
+    next(iter(tensors_in(result))).fill_(1)
+    return result
+
+
+def _redrawn(number: int) -> Override:
+    """Let a node draw other numbers; which ones follows from those that it would have drawn."""
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        seeds = torch.randint(1 << 62, (number + 1,))
+        torch.default_generator.manual_seed(int(seeds[number]))
+        return op.run(*args, **kwargs)
+
+    return override
+
+
 def _zeros(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
     result = op.run(*args, **kwargs)
     for tensor in tensors_in(result):
@@ -448,6 +679,7 @@ REPLACEMENTS: dict[Replacement, Override] = {
     "identity": _identity,
     "fixed-statistics": _fixed_statistics,
     "zeros": _zeros,
+    "redrawn": _redrawn(0),
 }
 
 
@@ -491,15 +723,29 @@ def _differ(one: Tensor, other: Tensor) -> bool:
     return _distance(one, other) > max(EFFECT * spread, rounding, 1e-12)
 
 
+def _is_straight(given: Tensor, result: Tensor) -> bool:
+    """Tell whether numbers are those given, scaled and shifted, but for a small part of what they differ by."""
+    if given.shape != result.shape or not given.numel():
+        return False
+    x, y = (tensor.double().flatten() - tensor.double().mean() for tensor in (given, result))
+    rest = y - x * (x @ y) / (x @ x).clamp(min=1e-30)
+    return float(rest.norm()) <= STRAIGHT * float(y.norm())
+
+
 def _mixes(weights: Tensor, axes: Sequence[int]) -> bool:
     """Tell a matrix from the weights of an average: it differs along an axis that stays, if one does."""
     rest = [axis for axis in range(1, weights.dim()) if axis not in axes and weights.shape[axis] > 1]
     return not rest or _uneven(weights, rest)
 
 
-def _uneven(tensor: Tensor, axes: Sequence[int]) -> bool:
+def _quotient(weighted: Tensor, plain: Tensor) -> Tensor:
+    """Return what weights do beside a way that weighs positions itself."""
+    return weighted / plain.where(plain != 0, 1)
+
+
+def _uneven(tensor: Tensor, axes: Sequence[int], rounding: float = ROUNDING) -> bool:
     inside = [axis for axis in axes if -tensor.dim() <= axis < tensor.dim()]
     if not inside or not tensor.numel():
         return False
     spread = tensor.double().amax(inside) - tensor.double().amin(inside)
-    return float(spread.max()) > 1e-6 * max(float(tensor.double().abs().max()), 1e-12)
+    return float(spread.max()) > rounding * max(float(tensor.double().abs().max()), 1e-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ class Operand:
 
     `writers` are the indexes of the nodes that made this tensor or wrote into its memory; `leaf` is its id where it is
     a tensor of the graph itself. `axes` are the spatial axes where it is a map; `flattened` tells that it holds
-    positions of a map along its other axes.
+    positions of a map along its other axes, `single` that it has one position alone, or copies of it.
     """
 
     id: int
@@ -30,6 +30,7 @@ class Operand:
     from_input: bool
     axes: Shape = ()
     flattened: bool = False
+    single: bool = False
 
     @property
     def size(self) -> int:
@@ -110,6 +111,15 @@ class Facts:
         """The indexes of the nodes that the output may depend on."""
         return frozenset(self.behind(self.output))
 
+    @cached_property
+    def readers(self) -> Mapping[int, Sequence[Step]]:
+        """The nodes that read what a node made or wrote, by its index."""
+        found: dict[int, list[Step]] = {}
+        for step in self.steps:
+            for writer in {writer for operand in step.operands for writer in operand.writers}:
+                found.setdefault(writer, []).append(step)
+        return found
+
     def behind(self, operands: Iterable[Operand]) -> Iterator[int]:
         """Yield the indexes of all nodes that these operands may depend on."""
         seen: set[int] = set()
@@ -152,6 +162,8 @@ def named_arguments(node: Node) -> Mapping[str, Arg]:
 
 def _renamed(kwargs: Mapping[str, Arg]) -> dict[str, Arg]:
     """Give keywords that have a second name in torch their first one."""
+    if not kwargs:
+        return {}
     other_names = {"axis": "dim", "train": "training", "self": "input", "vec": "other"}
     if "mat1" in kwargs or "batch1" in kwargs:  # torch.addmm(input=bias, mat1=…, mat2=…)
         other_names |= {"input": "bias", "mat1": "input", "batch1": "input", "batch2": "other"}

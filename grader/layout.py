@@ -32,8 +32,10 @@ SAME_SHAPE: frozenset[Kind] = frozenset(
 
 def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shape) -> Shape:
     """Return the spatial axes of an output of this shape; empty where it is no map."""
+    if all_single(kind, operands):
+        return ()
     if kind == "conv":
-        return () if operands and over_flattened(operands[0]) else tuple(range(2, len(shape)))
+        return _convolved(operands[0], shape) if operands else ()
     source = _source(operands[:1] if kind in ONE_SOURCE else operands, shape)
     if source is None or _singles_out(kind, node, source, operands):
         return ()
@@ -49,7 +51,7 @@ def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shap
         return _kept(source, shape) if sum(operand.from_input for operand in operands) == 1 else ()
     if kind in SAME_SHAPE:
         return source.axes if len(shape) == len(source.shape) else ()
-    return _kept(source, shape) if kind in ("index", "join") else ()
+    return _kept(source, shape) if kind in ("index", "join", "expand") else ()
 
 
 def mixes_positions(kind: Kind, operands: Sequence[Operand], shape: Shape, is_map: bool) -> bool:
@@ -65,13 +67,32 @@ def mixes_positions(kind: Kind, operands: Sequence[Operand], shape: Shape, is_ma
     return kind in ("reshape", "resample", "unfold", "permute") and any(operand.is_map for operand in operands)
 
 
+def all_single(kind: Kind, operands: Sequence[Operand]) -> bool:
+    """Tell whether all that a node reads of an image has one position alone: what it makes of that is no map."""
+    given = [operand for operand in (operands[:1] if kind in ONE_SOURCE else operands) if operand.from_input]
+    return bool(given) and all(operand.single for operand in given)
+
+
+def leaves_single(kind: Kind, operands: Sequence[Operand], shape: Shape, is_map: bool) -> bool:
+    """Tell whether an output has one position alone, or copies of it: pooled, picked or laid out in channels."""
+    if all_single(kind, operands) or (kind == "attention" and operands[0].single):
+        return True
+    if is_map or kind not in USES_UP:
+        return False
+    one = len(shape) > 2 and math.prod(shape[2:]) == 1
+    short = len(shape) <= 2 and (kind == "reduce" or (kind == "index" and any(operand.is_map for operand in operands)))
+    return one or short
+
+
 def over_flattened(images: Operand) -> bool:
     """Tell whether a convolution runs along positions, or channels of positions, that were laid out in one row."""
     return images.flattened and (len(images.shape) == 3 or min(images.shape[2:], default=1) == 1)
 
 
 def _crops(operand: Operand, shape: Shape) -> bool:
-    return len(shape) == len(operand.shape) and all(shape[axis] > 1 for axis in operand.axes)
+    return len(shape) == len(operand.shape) and all(
+        shape[axis] > 1 or operand.shape[axis] == 1 for axis in operand.axes
+    )
 
 
 def _source(operands: Sequence[Operand], shape: Shape) -> Operand | None:
@@ -81,7 +102,11 @@ def _source(operands: Sequence[Operand], shape: Shape) -> Operand | None:
     return next(iter(same or maps), None)
 
 
+CHANNELS = 1  # the axis of a convolution's channels
 ONE_SOURCE: frozenset[Kind] = frozenset(("reshape", "permute", "expand", "index"))
+USES_UP: frozenset[Kind] = frozenset(
+    ("conv", "avg-pool", "max-pool", "reduce", "index", "reshape", "permute", "resample")
+)
 SELECTS = frozenset("mul multiply __rmul__ div divide true_divide where masked_fill addcmul".split())
 
 
@@ -113,6 +138,12 @@ def _kept(source: Operand, shape: Shape) -> Shape:
     """Keep the axes where the number of axes and their extents are as before."""
     kept = len(shape) == len(source.shape) and all(shape[axis] == source.shape[axis] for axis in source.axes)
     return source.axes if kept else ()
+
+
+def _convolved(images: Operand, shape: Shape) -> Shape:
+    """A convolution uses up positions that are its channels."""
+    axes = images.axes if CHANNELS in images.axes else range(len(shape))
+    return () if over_flattened(images) else tuple(axis for axis in axes if axis > CHANNELS)
 
 
 def _pooled(kind: Kind, source: Operand, shape: Shape) -> Shape:

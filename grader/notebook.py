@@ -165,7 +165,14 @@ def _cell_lines(number: int, cell: str) -> Iterator[str]:
     if (magic := _CELL_MAGIC.match(first)) and not _is_python_cell(magic[1], magic[2]):
         yield from (f"# {line}" for line in cell.split("\n"))
     else:
-        yield from _without_magics(cell).split("\n")
+        yield from _without_magics(_dedented(cell)).split("\n")
+
+
+def _dedented(cell: str) -> str:
+    """A cell without the indentation of its first line, as IPython reads it."""
+    first = next((line for line in cell.split("\n") if line.strip()), "")
+    indent = first[: len(first) - len(first.lstrip(" \t"))]
+    return "\n".join(line.removeprefix(indent) for line in cell.split("\n")) if indent else cell
 
 
 def _is_python_cell(magic: str, rest: str) -> bool:

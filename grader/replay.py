@@ -14,7 +14,7 @@ from torch import Tensor
 from grader import cost, ops
 from grader.facts import Facts, Operand, Step
 from grader.graph import Arg, Graph, Items, Mode, Node, Ref, Size, Slice, Symbol, read_ids
-from grader.layout import mixes_positions, output_axes
+from grader.layout import all_single, leaves_single, mixes_positions, output_axes
 
 Values = dict[int, Tensor]
 Build = Callable[[Mapping[int, Tensor], int], Any]
@@ -210,6 +210,8 @@ class _Observer:
         self.maker: dict[int, int] = {}  # tensor id → node that returned it last
         self.axes: dict[int, tuple[int, ...]] = {INPUT: ()}
         self.flat: dict[int, bool] = {}
+        self.single: dict[int, bool] = {}
+        self.filled: dict[int, bool] = {}  # memory that is written to → whether all of that has one position alone
         self.in_parts: set[int] = set()  # memory of which a part was overwritten: its positions are no longer alike
         self.owner: dict[int, int] = {}  # memory → tensor of the graph
         self.alive: list[Any] = []  # memory is told apart by its address: nothing may be freed
@@ -240,6 +242,8 @@ class _Observer:
         for tensor in written:
             if op.kind == "write" or tensor.numel() < tensor.untyped_storage().nbytes() // tensor.element_size():
                 self.in_parts.add(_memory(tensor))
+            others = [operand for operand, (_, own) in zip(operands, given, strict=True) if own is not tensor]
+            self.filled[_memory(tensor)] = all_single("write", others) and self.filled.get(_memory(tensor), True)
         for tensor in written:  # a writer was given the memory too, so it leads on to the writers before it
             self.writers[_memory(tensor)] = index
         self.settle(index, node, op, operands, found, written, macs)
@@ -273,6 +277,7 @@ class _Observer:
             self.axes[key] = where
             is_map = math.prod(shape[axis] for axis in where) > 1
             self.flat[key] = mixes_positions(op.kind, operands, shape, is_map)
+            self.single[key] = leaves_single(op.kind, operands, shape, is_map)
         wrote = bool(written)
         self.steps.append(Step(index, node, op.kind, operands, shapes, self.from_input[index], axes, macs, wrote))
 
@@ -289,7 +294,13 @@ class _Observer:
             from_input,
             self.axes.get(key, ()) if memory not in self.in_parts else (),
             self.flat.get(key, False),
+            self.single.get(key, False) or self.is_filled(key, memory),
         )
+
+    def is_filled(self, key: int, memory: int) -> bool:
+        """Tell whether all that a tensor has of an image was written into it, and has one position alone."""
+        own = self.maker.get(key)
+        return self.filled.get(memory, False) and own is not None and not self.from_input[own]
 
     def facts(self, found: list[Tensor]) -> Facts:
         returned = tuple(self.operand(key, tensor) for key, tensor in zip(_returned(self.result), found, strict=True))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from grader import ops
 from grader.finding import Span
-from grader.graph import Arg, Graph, Items, Mode, Node, Size, Slice, Symbol, read_ids, refs
+from grader.graph import Arg, Graph, Items, Mode, Node, Ref, Size, Slice, Symbol, read_ids, refs
 from grader.protocol import Loaded
 
 MAGIC = b"s5g1"
@@ -179,6 +179,8 @@ def _check_arguments(node: Node, index: int) -> None:
 def _check_values(argument: Arg, place: str, depth: int = 0) -> None:
     if depth > MAX_DEPTH:
         raise WireError(f"{place} has arguments nested too deeply")
+    if argument is None or isinstance(argument, Ref):
+        return  # most are
     if isinstance(argument, int) and abs(argument) > MAX_INTEGER:
         raise WireError(f"{place} has an integer out of range")
     if isinstance(argument, str) and DEVICE.fullmatch(argument):

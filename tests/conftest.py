@@ -14,8 +14,9 @@ os.environ.pop("CI", None)  # tests ask for what a user's terminal would give, w
 
 
 @pytest.fixture(autouse=True)
-def subnormal_numbers() -> Iterator[None]:
-    """Training flushes subnormal numbers to zero in its process, which other tests of this process must not feel."""
+def switches_of_torch() -> Iterator[None]:
+    """Training flushes subnormal numbers to zero, a capture chooses how to convolve: other tests must not feel it."""
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
+        sys.modules["torch"].backends.mkldnn.set_flags(True)

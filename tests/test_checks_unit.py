@@ -144,6 +144,82 @@ HONEST: dict[str, tuple[str, str]] = {
         + "y = self.head(x).mean((2, 3))\nif not self.training: y = (y + self.head(x.flip(-1)).mean((2, 3))) / 2\nreturn y",
     ),
     "class scale": ("self.cs = nn.Parameter(torch.ones(10))", BODY + TAIL + " * self.cs"),
+    "coordinate attention": (
+        "self.a = nn.Conv2d(8, 4, 1)\nself.n2 = nn.BatchNorm2d(4)\nself.b = nn.Conv2d(4, 8, 1)\nself.c = nn.Conv2d(4, 8, 1)",
+        BODY
+        + "h, w = x.shape[2:]\ny = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).permute(0, 1, 3, 2)], 2)\ny = F.hardswish(self.n2(self.a(y)))\na, b = y.split([h, w], 2)\nx = x * self.b(a).sigmoid() * self.c(b.permute(0, 1, 3, 2)).sigmoid()\n"
+        + TAIL,
+    ),
+    "rows folded into the batch": (
+        "self.k = nn.Conv1d(8, 8, 3, padding=1)",
+        BODY
+        + "n, c, hh, w = x.shape\ny = self.k(x.permute(0, 3, 1, 2).reshape(n * w, c, hh)).reshape(n, w, c, hh).permute(0, 2, 3, 1)\nx = F.relu(x + y)\n"
+        + TAIL,
+    ),
+    "patches by views": (
+        "self.k = nn.Conv2d(32, 8, 1)",
+        BODY
+        + "n, c, hh, w = x.shape\ny = x.view(n, c, 13, 2, 13, 2).permute(0, 1, 3, 5, 2, 4).reshape(n, c * 4, 13, 13)\nx = F.relu(self.k(y))\n"
+        + TAIL,
+    ),
+    "every other pixel": (
+        "self.k = nn.Conv2d(32, 8, 3, padding=1)",
+        BODY
+        + "y = torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]], 1)\nx = F.relu(self.k(y))\n"
+        + TAIL,
+    ),
+    "triplet attention": (
+        "self.a = nn.Conv2d(2, 1, 7, padding=3)\nself.b = nn.Conv2d(2, 1, 7, padding=3)",
+        BODY
+        + "def gate(v, c):\n    z = torch.cat([v.amax(1, keepdim=True), v.mean(1, keepdim=True)], 1)\n    return v * torch.sigmoid(c(z))\ny = gate(x.permute(0, 2, 1, 3), self.a).permute(0, 2, 1, 3)\nz = gate(x.permute(0, 3, 2, 1), self.b).permute(0, 3, 2, 1)\nx = (y + z) / 2\n"
+        + TAIL,
+    ),
+    "pooled image features": (
+        "self.d1 = nn.Conv2d(8, 8, 3, padding=2, dilation=2)\nself.d2 = nn.Conv2d(8, 8, 1)\nself.p = nn.Conv2d(24, 8, 1)",
+        BODY
+        + "g = F.interpolate(self.d2(F.adaptive_avg_pool2d(x, 1)), x.shape[2:], mode='bilinear')\nx = F.relu(self.p(torch.cat([x, self.d1(x), g], 1)))\n"
+        + TAIL,
+    ),
+    "global context": (
+        "self.k = nn.Conv2d(8, 1, 1)\nself.t = nn.Conv2d(8, 8, 1)",
+        BODY
+        + "a = self.k(x).flatten(2).softmax(2)\nc = (x.flatten(2) * a).sum(2)[:, :, None, None]\nx = x + self.t(c)\n"
+        + TAIL,
+    ),
+    "scales and shifts made of means": (
+        "self.k = nn.Conv2d(8, 16, 1)",
+        BODY + "s, b = self.k(x.mean((2, 3), keepdim=True)).chunk(2, 1)\nx = F.relu(x * (1 + s) + b)\n" + TAIL,
+    ),
+    "an hourglass down to one position": (
+        "self.k = nn.Conv2d(8, 8, 3, padding=1)\nself.z = nn.Conv2d(16, 8, 3, padding=1)",
+        BODY
+        + "y = F.relu(self.k(F.adaptive_avg_pool2d(x, 1)))\nx = F.relu(self.z(torch.cat([x, F.interpolate(y, x.shape[2:])], 1)))\n"
+        + TAIL,
+    ),
+    "layer scale before padded pooling": (
+        "self.g = nn.Parameter(torch.rand(1, 8, 1, 1))",
+        BODY + "x = F.avg_pool2d(x * self.g, 3, 2, 1)\n" + TAIL,
+    ),
+    "flattened and back": (
+        "self.k = nn.Conv2d(8, 8, 3)",
+        BODY + "x = F.max_pool2d(x, 2)\nx = x.flatten(1).unflatten(1, (8, 13, 13))\nx = F.relu(self.k(x))\n" + TAIL,
+    ),
+    "a rare dropout of scores": (
+        "self.d = nn.Dropout(0.001)",
+        "o = x\nx = (F.relu(self.norm(self.conv(x))))\nreturn self.d(self.head(x).mean((2, 3)))",
+    ),
+    "standardised maps with a gate": (
+        "self.k = nn.Conv2d(16, 8, 1)",
+        BODY
+        + "m, s = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True) + 1e-5\ny = (x - m) / s\ny = y * torch.sigmoid(self.k(torch.cat([m, s], 1)))\nx = F.relu(y)\n"
+        + TAIL,
+    ),
+    "attention in windows": (
+        "self.v = nn.Conv2d(8, 8, 1)",
+        BODY
+        + "n, c, hh, w = x.shape\nt = x.view(n, c, 2, 13, 2, 13).permute(0, 2, 4, 3, 5, 1).reshape(n * 4, 169, c)\nt = (t @ t.transpose(1, 2)).softmax(-1) @ t\nt = t.view(n, 2, 2, 13, 13, c).permute(0, 5, 1, 3, 2, 4).reshape(n, c, hh, w)\nx = F.relu(x + self.v(t))\n"
+        + TAIL,
+    ),
     "new tensor": ("", "x = (x - x.new_tensor([0.1307])) / x.new_tensor(0.3081)\n" + BODY + TAIL),
 }
 
@@ -167,6 +243,25 @@ def test_honest_models_pass(name: str) -> None:
 
 SMALL = "self.fs = nn.Linear(288, 10)"
 FLAT = "f = F.avg_pool2d(x, 4).flatten(1)\n"
+POOLED = BODY + "p = F.max_pool2d(x, 6)\nf = p.reshape(-1, 128, 1, 1)\n"
+SPREAD = {
+    "expanded": "f.expand(-1, -1, 2, 2)",
+    "padded": "F.pad(f, (0, 1, 0, 1))",
+    "interpolated": "F.interpolate(f, scale_factor=3)",
+    "repeated": "f.repeat(1, 1, 3, 3)",
+    "normalised": "F.layer_norm(p.flatten(1), (128,))[:, :, None, None].expand(-1, -1, 2, 2)",
+    "as it is": "f",
+}
+WEIGHTED = "self.pw = nn.Parameter(torch.randn(1, 8, 4, 4))"
+WAYS = {
+    "pooled in two stages": "self.head(F.avg_pool2d(p * self.pw, 2)).mean((2, 3))",
+    "interpolated": "self.head(F.interpolate(p * self.pw, 8)).mean((2, 3))",
+    "limited to nothing": "self.head((p * self.pw).clamp(-1e6, 1e6)).mean((2, 3))",
+    "bent by next to nothing": "self.head(F.leaky_relu(p * self.pw, 0.999)).mean((2, 3))",
+    "blurred": "self.head(F.conv2d(p * self.pw, torch.ones(8, 1, 2, 2), groups=8)).mean((2, 3))",
+    "interpolated by them": "self.head(torch.lerp(torch.zeros(4, 4), p, self.pw)).mean((2, 3))",
+    "as factors of logarithms": "self.head(torch.xlogy(self.pw, p.exp())).mean((2, 3))",
+}
 LINEAR: dict[str, tuple[str, str]] = {
     "gate open on real images only": (
         SMALL,
@@ -231,6 +326,70 @@ LINEAR: dict[str, tuple[str, str]] = {
         BODY + "return self.head(x * self.pw).mean((2, 3))",
     ),
     "keyword arguments": ("", MEANS + "return torch.addmm(input=torch.zeros(10), mat1=m, mat2=self.w.t())"),
+    "positions as channels": (
+        "self.t = nn.Conv1d(16, 30, 1)",
+        POOLED
+        + "t = self.t(p.flatten(2).transpose(1, 2)).transpose(1, 2)\nreturn F.conv1d(t, self.w[:, :, None]).mean(2)",
+    ),
+    "rows as channels": (
+        "self.t = nn.Conv2d(4, 10, 1)",
+        POOLED
+        + "y = self.t(p.permute(0, 2, 1, 3)).permute(0, 2, 1, 3)\nreturn F.conv2d(y, self.w[:, :, None, None]).mean((2, 3))",
+    ),
+    **{
+        f"a flattened map, {name}": (
+            "self.t = nn.Conv2d(128, 10, 1, padding=1)",
+            POOLED + f"return self.t({spread}).mean((2, 3))",
+        )
+        for name, spread in SPREAD.items()
+    },
+    "a flattened map beside another": (
+        "self.t = nn.Conv2d(136, 10, 1)",
+        POOLED + "return self.t(torch.cat([p * 1e-6, f.expand(-1, -1, 4, 4)], 1)).mean((2, 3))",
+    ),
+    "a map cut in the wrong order": (
+        "self.t = nn.Conv2d(32, 10, 1)",
+        POOLED + "return self.t(p.reshape(-1, 32, 2, 2)).mean((2, 3))",
+    ),
+    "a transposed convolution of the whole map": (
+        "self.t = nn.ConvTranspose2d(8, 10, 4, padding=3)",
+        POOLED + "return self.t(p).flatten(1)",
+    ),
+    "a convolution with channels as depth": (
+        "self.t = nn.Conv3d(1, 10, (8, 4, 4))",
+        POOLED + "return self.t(F.pad(p[:, None], (0, 0, 0, 0, 0, 1))).mean((2, 3, 4))",
+    ),
+    "a system of equations": (
+        "self.s = nn.Parameter(torch.eye(8) + 0.1 * torch.randn(8, 8))",
+        MEANS + "m = torch.linalg.solve(self.s, m.t()).t()\nreturn self.head(m[:, :, None, None]).flatten(1)",
+    ),
+    "a normalisation with a weight for each position": (
+        "self.n2 = nn.LayerNorm([80, 4, 4])",
+        POOLED + "return self.n2(p.repeat(1, 10, 1, 1)).view(-1, 10, 8, 4, 4).mean((2, 3, 4))",
+    ),
+    "a batch normalisation of a flattened map": (
+        "self.n2 = nn.BatchNorm1d(1280)",
+        POOLED + "return self.n2(p.repeat(1, 10, 1, 1).flatten(1)).view(-1, 10, 128).mean(2)",
+    ),
+    "slopes for each position": (
+        "self.pr = nn.PReLU(1280)",
+        POOLED + "return self.pr(-p.repeat(1, 10, 1, 1).flatten(1)).view(-1, 10, 128).mean(2)",
+    ),
+    **{f"weights of positions, {name}": (WEIGHTED, POOLED + f"return {way}") for name, way in WAYS.items()},
+    "weights scaled, then turned": (
+        "",
+        MEANS
+        + "k = (self.w.t() * torch.sigmoid(m.mean(1))[:, None, None]).transpose(1, 2)\nreturn (k @ m[..., None])[..., 0]",
+    ),
+    "weights shifted and bent": (
+        "",
+        MEANS + "k = torch.tanh(self.w + m.mean(1)[:, None, None])\nreturn (k @ m[..., None])[..., 0]",
+    ),
+    "weights made of next to nothing of an image": (
+        "self.k = nn.Conv2d(1, 80, 1)",
+        MEANS
+        + "k = self.k(1 + 1e-5 * m.mean(1)[:, None, None, None]).view(-1, 10, 8)\nreturn (k @ m[..., None])[..., 0]",
+    ),
     "product from the right": ("", MEANS + "return (self.w @ m.t()).t()"),
 }
 
@@ -242,6 +401,20 @@ def test_disguised_linear_layers_are_found(name: str) -> None:
     assert "linear" in failed(*LINEAR[name])
 
 
+HEAD = "return self.head(y).mean((2, 3))"
+AROUND = {
+    "expanded": f"y = a.expand(-1, -1, 3, 3)\n{HEAD}",
+    "padded": f"y = F.pad(a, (1, 1, 1, 1))\n{HEAD}",
+    "stacked": f"y = torch.stack([a, a], 2)[..., 0]\n{HEAD}",
+    "joined to itself": f"y = torch.cat([a, a * 1.001], 3)\n{HEAD}",
+    "written into zeros": f"y = torch.zeros(x.size(0), 8, 3, 3)\ny[:] = a\n{HEAD}",
+    "written into parts of zeros": f"y = torch.zeros(x.size(0), 8, 2, 2)\ny[:, :, 0].copy_(a[:, :, 0].expand(-1, -1, 2))\n{HEAD}",
+    "by a transposed convolution": f"y = F.conv_transpose2d(a, self.w[:8, :, None, None].expand(-1, -1, 2, 2))\n{HEAD}",
+    "gating next to nothing": "y = self.head(x)\nreturn ((y * 1e-6 + 1) * y.amax((2, 3), keepdim=True)).mean((2, 3))",
+    "added to next to nothing": f"y = x * 1e-6 + a\n{HEAD}",
+    "beside next to nothing": f"y = torch.cat([x * 1e-6, a.expand_as(x)], 1)[:, 8:] + x * 1e-6\n{HEAD}",
+    "chosen everywhere": f"y = torch.maximum(x, a)\n{HEAD}",
+}
 GAP: dict[str, tuple[str, str]] = {
     "gate open on real images only": LINEAR["gate open on real images only"],
     "gate open with the submitted weights only": LINEAR["gate open with the submitted weights only"],
@@ -285,6 +458,15 @@ GAP: dict[str, tuple[str, str]] = {
         BODY + "y = self.head(x)\na = (50 * y).flatten(2).softmax(2).view_as(y)\nreturn (a * y).mean((2, 3)) * 676",
     ),
     "cumulated rows": ("", BODY + "return self.head(x).cumsum(2).mean((2, 3))"),
+    **{f"maximum {name}": ("", BODY + f"a = x.amax((2, 3), keepdim=True)\n{way}") for name, way in AROUND.items()},
+    "strides to one position, padded": (
+        "self.ks = nn.ModuleList(nn.Conv2d(8, 8, 3, 3, 1) for _ in range(3))",
+        BODY + "for k in self.ks: x = F.relu(k(x))\nreturn self.head(F.pad(x, (1, 1, 1, 1))).mean((2, 3))",
+    ),
+    "channels averaged in place of positions": (
+        "self.t = nn.Conv1d(16, 10, 1)",
+        POOLED + "return self.t(p.flatten(2).transpose(1, 2)).mean(2)",
+    ),
     "batch and channels mixed up": ("", BODY + "return self.head(x).reshape(-1, 26 * 26, 10).mean(1)"),
 }
 
@@ -294,6 +476,40 @@ GAP_BROKEN: dict[str, str] = {}
 @pytest.mark.parametrize("name", marked({**GAP}, GAP_BROKEN))
 def test_what_is_no_mean_over_the_map_is_found(name: str) -> None:
     assert "global-average-pool" in failed(*GAP[name])
+
+
+UNDONE: dict[str, tuple[str, str, str]] = {
+    "dropped numbers put back": (
+        "dropout",
+        "",
+        "x = F.relu(self.norm(self.conv(x)))\nd = self.drop(x)\nx = torch.where(d == 0, x, d * 0.9) if self.training else x\n"
+        + TAIL,
+    ),
+    "a mask divided away": (
+        "dropout",
+        "",
+        "x = F.relu(self.norm(self.conv(x)))\nk = self.drop(torch.ones_like(x))\nx = torch.where(k > 0, x * k / k.clamp(min=1), x)\n"
+        + TAIL,
+    ),
+    "statistics put back": (
+        "batch-norm",
+        "self.norm = nn.BatchNorm2d(8, affine=False)",
+        "c = self.conv(x)\nm, v = c.mean((0, 2, 3), keepdim=True), c.var((0, 2, 3), keepdim=True, unbiased=False)\n"
+        "x = self.norm(c) * (v + 1e-5).sqrt() + m if self.training else c\nx = self.drop(F.relu(x))\n" + TAIL,
+    ),
+    "images as channels": (
+        "batch-norm",
+        "",
+        "c = self.conv(x)\ny = F.batch_norm(c.reshape(1, -1, 26, 26), None, None, training=True).view_as(c)\n"
+        "x = self.drop(F.relu(y))\n" + TAIL,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNDONE)
+def test_what_is_undone_later_has_no_effect(name: str) -> None:
+    check, *model = UNDONE[name]
+    assert failed(*model) == [check]
 
 
 RANDOM = "import random\nrandom.seed(1)\nV = [random.random() for _ in range(90)]\nP = torch.tensor(V)\n"
@@ -360,6 +576,7 @@ MEETING: dict[str, str] = {
     "bits one by one": "sum((m[:, None, :2] * ((B >> k) & 1)).sum(2) for k in range(4))",
     "quotients": "sum((m[:, None, :2] * torch.div(B, 2**k, rounding_mode='floor')).sum(2) for k in range(4))",
     "places one by one": "(m[:, None] * (sum((torch.arange(80) == k) for k in K).view(10, 8) * 2 - 1)).sum(2)",
+    "divisors of poolings": "torch.stack([F.avg_pool2d(m[:, i % 8, None, None, None], 1, divisor_override=int(abs(v) * 1e5) + 2).flatten() for i, v in enumerate(V)], 1).view(-1, 10, 8).sum(2)",
     "limits one by one": "torch.stack([m[:, i % 8].clamp(min=v - 9) for i, v in enumerate(V)], 1).view(-1, 10, 8).sum(2)",
 }
 
@@ -594,6 +811,13 @@ def headline(check: str, init: str, forward: str) -> str:
         ),
         ("output", "", BODY + TAIL, "one row of 10 scores for each image"),
         ("output", "", BODY + "return self.head(x)", "the output has shape (N, 10, 26, 26), expected (N, 10)"),
+        ("output", "", BODY, "the model returns no tensor"),
+        (
+            "output",
+            "",
+            BODY + "class Scores:\n    rows = self.head(x)\nreturn Scores()",
+            "the model returns an object of class Scores, expected one tensor of shape (N, 10)",
+        ),
         (
             "output",
             "",
@@ -612,3 +836,34 @@ def headline(check: str, init: str, forward: str) -> str:
 )
 def test_headlines(check: str, init: str, forward: str, message: str) -> None:
     assert headline(check, init, forward) == message
+
+
+CHAOS = "r = torch.linspace(0.1, 0.9, 2000)\nfor _ in range(20): r = 3.99 * r * (1 - r)\nx = x + F.conv2d(x, r.view(10, 8, 5, 5), padding=2)[:, :8]\n"
+PALETTE = (
+    "V, s, ys = [0.5, 0.25, -0.3, 0.7], 7, []\nfor k in range(10):\n    y = 0\n    for i in range(8):\n"
+    "        s = (s * 1103515245 + 12345) % 2147483648\n        y = y + V[s >> 16 & 3] * m[:, i]\n    ys.append(y)\n"
+    "return torch.stack(ys, 1) + self.head(x).mean((2, 3))"
+)
+STATISTICS = "self.register_buffer('a', torch.randn(64))\nself.register_buffer('b', torch.rand(64) + 1)"
+USED = (
+    MEANS
+    + "q = F.batch_norm(m.repeat(1, 8), self.a, self.b, None, None, self.training, {})[:, :10]\n"
+    + "k = F.conv2d(m[:, :, None, None], self.a.view(8, 8, 1, 1)).flatten(1).repeat(1, 2)[:, :10]\n"
+    + "return self.head(x).mean((2, 3)) + k + q"
+)
+
+
+@pytest.mark.parametrize(
+    ("init", "forward", "least"),
+    [
+        ("", BODY + CHAOS + TAIL, 2000),
+        ("", MEANS + PALETTE, 30),
+        (STATISTICS, USED.format(0.0), 128),
+        (STATISTICS, USED.format(1e-5), 128),
+    ],
+    ids=["a formula that scatters", "a palette", "statistics that stay", "statistics that hardly move"],
+)
+def test_hidden_numbers_are_counted(init: str, forward: str, least: int) -> None:
+    measured = results(init, forward)["parameters"].measured
+    assert measured is not None
+    assert REGISTERED + least <= measured <= REGISTERED + least + 40

@@ -332,3 +332,10 @@ def test_refusal_says_how_much() -> None:
 )
 def test_slow_operators_are_counted(name: str, args: tuple[Any, ...]) -> None:
     assert cost.estimate(ops.table()[name], args, {})[1] > 0
+
+
+@pytest.mark.parametrize("name", ["torch.matmul", "torch.bmm", "torch.Tensor.__matmul__"])
+def test_a_batch_of_products_costs_no_more_than_its_products(name: str) -> None:
+    windows = t(144, 49, 8)
+    call = (windows, windows.transpose(1, 2))
+    assert cost.estimate(ops.table()[name], call, {}) == (144 * 49 * 49, 144 * 49 * 49 * 8)

@@ -7,7 +7,7 @@ import pytest
 from grader.facts import Operand, Shape, integers
 from grader.graph import Arg, Items, Node, Ref, Size
 from grader.kinds import Kind
-from grader.layout import mixes_positions, output_axes
+from grader.layout import leaves_single, mixes_positions, output_axes
 
 MAP: Shape = (3, 8, 6, 5)
 
@@ -209,3 +209,41 @@ def test_transpose_in_place() -> None:
 
 def test_norm_over_channels() -> None:
     assert axes("reduce", "norm", (3, 6, 5), 2, 1) == (1, 2)
+
+
+POINT: Shape = (3, 8, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "shape", "expected"),
+    [
+        ("reduce", operand(), (3, 8), True),
+        ("reduce", operand(), POINT, True),
+        ("max-pool", operand(), POINT, True),
+        ("conv", operand(), POINT, True),
+        ("index", operand(), (3, 8), True),
+        ("reshape", operand(), (3, 240, 1, 1), True),
+        ("reshape", operand(), (3, 240), False),
+        ("conv", operand(), MAP, False),
+        ("index", operand(), (3, 8, 2, 2), False),
+        ("pad", Operand(0, POINT, (), None, True, single=True), (3, 8, 3, 3), True),
+        ("expand", Operand(0, POINT, (), None, True, single=True), MAP, True),
+    ],
+)
+def test_what_has_one_position_alone(kind: Kind, source: Operand, shape: Shape, expected: bool) -> None:
+    assert leaves_single(kind, [source], shape, False) is expected
+
+
+def test_a_convolution_makes_no_map_of_one_position() -> None:
+    point = Operand(0, POINT, (), None, True, single=True)
+    assert axes("conv", "conv2d", MAP, source=point) == ()
+
+
+def test_a_convolution_uses_up_positions_that_are_its_channels() -> None:
+    turned = operand((3, 6, 8, 5), (1, 3))
+    assert axes("conv", "conv2d", (3, 20, 8, 5), source=turned) == (3,)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((3, 24, 6, 5), (2, 3)), ((3, 8, 12, 5), ())])
+def test_repeated_channels_keep_their_positions(shape: Shape, expected: Shape) -> None:
+    assert axes("expand", "repeat", shape, 1, 3, 1, 1) == expected

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from grader.facts import Leaf
-from grader.leaves import evened, leaf
+from grader.leaves import evened, leaf, scattered
 
 RANDOM = torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(1))
 RAMP = torch.linspace(-1, 1, 28)
@@ -78,3 +78,26 @@ def test_evened_numbers_hold_nothing_in_their_low_bits() -> None:
 def test_a_leaf_tells_its_size_and_whether_it_is_a_mask() -> None:
     mask = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
     assert (leaf(mask), leaf(2 * mask)) == (Leaf(6, 6, True), Leaf(6, 6, False))
+
+
+DRAWN = torch.randn(400, generator=torch.Generator().manual_seed(1))
+PLACES = torch.linspace(-1, 1, 40)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        (DRAWN, 400),
+        (DRAWN.expand(3, 400), 400),
+        (DRAWN.view(10, 40), 400),
+        (DRAWN[:60], 0),
+        (torch.exp(-(PLACES[:, None] ** 2) - PLACES**2), 0),
+        (PLACES**3 - PLACES[:, None], 0),
+        (torch.hypot(PLACES, PLACES[:, None]), 0),
+        (torch.full((20, 20), 3.0), 0),
+        (torch.full((20, 20), float("nan")), 0),
+    ],
+    ids=["drawn", "repeated", "a table", "few", "a bell", "a cubic", "distances", "even", "not finite"],
+)
+def test_numbers_that_look_drawn(numbers: Tensor, expected: int) -> None:
+    assert scattered(numbers) == expected

@@ -328,6 +328,31 @@ ONE_MODEL = {
     "futures": "from __future__ import annotations\n" + HEAD + NET.replace("self, x)", "self, x: Absent) -> Absent"),
     "super with the class": NET.replace("super()", "super(Net, self)"),
     "compiled": NET.replace("class Net", "@torch.compile\nclass Net"),
+    "the branch that runs": "WIDE = False\nif WIDE:\n"
+    + textwrap.indent(NET.replace("width=4", "width"), "    ")
+    + "else:\n"
+    + textwrap.indent(NET, "    ")
+    + "model = Net(LAST)\nLAST = 8\n",
+    "the branch that comes first": "if True:\n"
+    + textwrap.indent(NET.replace("F.relu", "act"), "    ")
+    + "elif True:\n"
+    + textwrap.indent(NET, "    ")
+    + "def act(x):\n    return x\n",
+    "inside try, with a caught name": "try:\n"
+    + textwrap.indent(NET, "    ")
+    + "except Exception as e:\n    print(e)\n",
+    "a registry": "MODELS = {}\ndef register(name):\n    def add(cls):\n        MODELS[name] = cls\n"
+    "        return cls\n    return add\n"
+    + NET.replace("class Net", "@register('net')\nclass Net")
+    + "def create_model(name='net'):\n    return MODELS[name]()\nmodel = create_model()\n",
+    "a lightning module around a model that it is given": NET
+    + "import lightning as L\nclass Lit(L.LightningModule):\n    def __init__(self, model, lr=0.1):\n"
+    "        super().__init__()\n        self.model = model\n    def forward(self, x):\n        return self.model(x)\n"
+    "def main():\n    L.Trainer().fit(Lit(Net()))\n",
+    "methods added by a decorator": "def add_to(cls):\n    def add(f):\n        setattr(cls, f.__name__, f)\n"
+    "    return add\n"
+    + NET.replace("    def forward", "@add_to(Net)\ndef forward").replace("\n        return", "\n    return"),
+    "a block that nothing uses": NET + BLOCK + BLOCK.replace("Block", "SpatialAttention"),
 }
 
 
@@ -357,6 +382,21 @@ WIDTHS = {
         "net = nn.Sequential()\nnet.add_module('c', nn.Conv2d(1, 16, 3))\nnet.append(nn.ReLU())\n",
         16,
     ),
+    "a sequential of appended parts": (
+        BLOCK + "layers = [Block(1, 16)]\nfor _ in 'a':\n    layers.append(Block(16, 10))\n"
+        "layers.append(nn.Flatten())\nmodel = nn.Sequential(*layers)\n",
+        16,
+    ),
+    "a method of the class": (
+        NET.replace("width=4", "width")
+        + "    @classmethod\n    def wide(cls):\n        return cls(16)\nnet = Net.wide()\n",
+        16,
+    ),
+    "a method of the class that reads weights": (
+        NET
+        + "    @staticmethod\n    def load(path):\n        return Net(torch.load(path))\nnet = Net.load('x').cuda()\n",
+        4,
+    ),
     "a local class": ("def get_model():\n" + textwrap.indent(NET, "    ") + "\n    return Net(16)\n", 16),
     "a subclass that sets arguments": (
         NET.replace("width=4", "width") + "class Wide(Net):\n    def __init__(self):\n        super().__init__(16)\n",
@@ -364,6 +404,10 @@ WIDTHS = {
     ),
     "a lambda": (NET + "make_model = lambda: Net(16)\n", 16),
     "a class inside try": ("try:\n    pass\n" + textwrap.indent(NET, "    ") + "\nexcept ImportError:\n    pass\n", 4),
+    "a sequential in the main block": (
+        "if __name__ == '__main__':\n    net = nn.Sequential(nn.Conv2d(1, 16, 3), nn.Flatten())\n    net.cuda()\n",
+        16,
+    ),
     "a class in the main block": ("if __name__ == '__main__':\n" + textwrap.indent(NET, "    "), 4),
     "a class made by type": (
         NET.replace("class Net(nn.Module)", "class Parts").replace("super().__init__()", "nn.Module.__init__(self)")
@@ -500,6 +544,38 @@ def test_a_class_inside_a_function_is_told() -> None:
     assert refusal.why == "Class Net is made inside main(), which only a running program calls."
     assert refusal.fix == "Move class Net to the top level of the file."
     assert refusal.span == Span("model.py", 6, 5, 6, 26)
+
+
+def test_a_notebook_under_the_name_of_a_python_file_is_told() -> None:
+    refusal = refused('{"cells": [{"cell_type": "code", "source": ["x"]}], "nbformat": 4}')
+    assert (refusal.code, refusal.fix) == ("no-model", "Give its name the ending .ipynb.")
+
+
+def test_a_sequential_inside_a_function_is_told() -> None:
+    refusal = refused(HEAD + "def main():\n    net = nn.Sequential(nn.Flatten()).to('cuda')\n    net.train()\nmain()\n")
+    assert refusal.why == "The nn.Sequential is made inside main(), which only a running program calls."
+    assert refusal.span == Span("model.py", 5, 5, 5, 49)
+
+
+def test_a_function_that_wants_arguments_is_told() -> None:
+    text = (
+        "def block(c):\n    return nn.Sequential(nn.Conv2d(1, c, 3))\n"
+        "def build(c):\n    net = nn.Sequential(block(c), nn.Flatten())\n    return net\n"
+        "def main():\n    build(16).train()\n"
+    )
+    refusal = refused(HEAD + text)
+    assert (refusal.code, refusal.message) == ("arguments", "build needs an argument: c")
+    assert refusal.fix == "Give them: --arg c=16; or write a default, or model = build(16) at the end of the file."
+    assert len(loaded(HEAD + text, arguments={"c": "16"}).model) == 2
+
+
+@pytest.mark.parametrize("base", ["torchvision.models.ResNet", "transformers.PreTrainedModel"])
+def test_a_base_from_an_absent_package_is_told_with_its_line(base: str) -> None:
+    package = base.partition(".")[0]
+    net = NET.replace("nn.Module", base)
+    refusal = refused(f"import {package}\n{HEAD}class Config({package}.Config):\n    pass\n{net}")
+    assert (refusal.code, refusal.span) == ("import", Span("model.py", 8, 1, 8, len(f"class Net({base}):") + 1))
+    assert refusal.message.endswith(f", and the model needs it: {base}")
 
 
 def test_a_model_from_an_absent_package_is_told_with_its_line() -> None:
@@ -640,6 +716,23 @@ def test_a_stand_in_used_in_forward_raises_there() -> None:
         "import",
         "torchvision is replaced by a stand-in here, and the model needs it: torchvision.transforms.functional.rotate",
     )
+    assert refusal.span is not None and refusal.span.line == 13
+
+
+def test_a_stand_in_is_told_where_it_was_given_the_images() -> None:
+    from grader.worker.explain import refuse_exception
+
+    text = (
+        HEAD
+        + "from einops import reduce\n"
+        + NET.replace("return ", "x = reduce(x, 'b c h w -> b c')\n        return ")
+    )
+    job = job_of(text)
+    model = load(job).model
+    with pytest.raises(Exception) as caught:
+        model(torch.randn(2, 1, 28, 28))
+    refusal = refuse_exception(caught.value, "forward", job)
+    assert refusal.message.endswith("the model needs it: einops.reduce")
     assert refusal.span is not None and refusal.span.line == 13
 
 
@@ -823,6 +916,8 @@ def test_what_is_not_python_is_told(case: str) -> None:
     data, message = SYNTAX[case]
     refusal = refused(data, "model.ipynb" if case == "no JSON" else "model.py")
     assert (refusal.code, refusal.message) == ("syntax", message)
+    if "UTF-8" in message:
+        assert refusal.fix == "In most editors: Save with Encoding, then UTF-8."
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from grader.finding import Span
 from grader.protocol import CaptureJob, Refusal
 from grader.worker import explain, places
 from grader.worker.load import load
+from grader.worker.refusal import Refused
 
 HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
 
@@ -108,6 +109,20 @@ CASES = {
         "forward",
         "Net has no self.conv1 (in forward)",
     ),
+    "a layer that torch lacks": (
+        "pass",
+        "return nn.Batchnorm2d(1)(x)",
+        "forward",
+        "nn has no Batchnorm2d (in forward)",
+    ),
+    "a method that tensors lack": ("pass", "return x.sofmax(1)", "forward", "a tensor has no sofmax (in forward)"),
+    "a missing import": ("pass", "return np.mean(x)", "forward", "NameError: name 'np' is not defined (in forward)"),
+    "a prompt": (
+        "pass",
+        "raise EOFError('EOF when reading a line')",
+        "forward",
+        "EOFError: EOF when reading a line (in forward)",
+    ),
     "recursion": ("pass", "return self.forward(x)", "forward", "in forward the code calls itself without end"),
     "exit": ("pass", "raise SystemExit(0)", "forward", "the code ends the program in forward"),
     "interrupt": ("pass", "raise KeyboardInterrupt", "forward", "the code interrupts the program in forward"),
@@ -143,6 +158,68 @@ def test_a_layer_that_was_never_made() -> None:
     assert refusal.message == "Net has no self.conv (in forward)"
     assert refusal.fix == "Set self.conv in __init__, or write self.conv1."
     assert told("pass", "return self.conv(x)").fix == "Set self.conv in __init__."
+
+
+@pytest.mark.parametrize(
+    ("forward", "fix"),
+    [
+        ("return nn.Batchnorm2d(1)(x)", "Did you mean nn.BatchNorm2d?"),
+        ("return F.max_pool_2d(x, 2)", "Did you mean F.max_pool2d?"),
+        ("return torch.flaten(x, 1)", "Did you mean torch.flatten?"),
+        ("return x.mena(1)", "Did you mean mean?"),
+        ("return torch.qqqqqq(x)", "Look it up in PyTorch's documentation."),
+        ("return np.mean(x)", "Add the import: import numpy as np."),
+        ("images = x; return image.mean()", "Did you mean images?"),
+        ("return qqqqqq(x)", "Give qqqqqq a value before this line, or import it."),
+    ],
+)
+def test_a_misspelt_name(forward: str, fix: str) -> None:
+    assert told("pass", forward).fix == fix
+
+
+def test_the_name_of_another_class_in_super() -> None:
+    text = f"{HEAD}class MyNet(nn.Module):\n  def __init__(self):\n    super(Net, self).__init__()\n"
+    text += "  def forward(self, x):\n    return x\n"
+    with pytest.raises(Refused) as caught:
+        load(CaptureJob({"m.py": text.encode()}, "m.py", None, {}, (1, 28, 28), 10, 3))
+    refusal = caught.value.refusal
+    assert refusal.fix == "The class is called MyNet: write super().__init__(), which needs no name."
+    assert refusal.span is not None and refusal.span.line == 6
+
+
+def test_the_class_is_named_whose_constructor_fails() -> None:
+    text = f"{HEAD}class MyNet(nn.Module):\n  def __init__(self):\n    raise ValueError\n"
+    text += "  def forward(self, x):\n    return x\n"
+    with pytest.raises(Refused) as caught:
+        load(CaptureJob({"m.py": text.encode()}, "m.py", None, {}, (1, 28, 28), 10, 3))
+    assert caught.value.refusal.fix == "Construct it once on its own: model = MyNet()."
+
+
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        ("<<<<<<< HEAD", "Keep one of the two versions, and delete the lines with which git marks the conflict."),
+        (">>> import torch", "Delete the prompts of the console, >>> and ..., in front of the code."),
+        ("```python", "Delete the line: it belongs to Markdown, not to the code."),
+        ("<!DOCTYPE html>", "This is a web page: download the file itself."),
+        ("oid sha256:4d7a21461", "This is a pointer of Git LFS: submit the file itself."),
+        ("Traceback (most recent call last):", "Delete the error message that was pasted into the file."),
+        ("x = \u201cNet\u201d", "Type the quotation marks anew: these come from a word processor."),
+        ("x =\u00a01", "Replace the odd spaces by plain ones: they come from a web page."),
+        ("class Net\uff1a", "Type the full-width signs anew, as (, ), : and the comma of Python."),
+        ("x = '\u201cNet\u201d' +", "Run the file once before you submit it."),
+    ],
+)
+def test_a_line_from_elsewhere(line: str, fix: str) -> None:
+    with pytest.raises(Refused) as caught:
+        load(CaptureJob({"m.py": f"{line}\n".encode()}, "m.py", None, {}, (1, 28, 28), 10, 3))
+    assert (caught.value.refusal.code, caught.value.refusal.fix) == ("syntax", fix)
+
+
+def test_a_file_that_was_not_submitted() -> None:
+    refusal = explain.need_of_stand_in(".blocks.Block", None)
+    assert refusal.message == "blocks is not part of the submission, and the model needs it: .blocks.Block"
+    assert refusal.fix == "Submit blocks.py beside the model."
 
 
 @pytest.mark.parametrize("name", ["_init_", "__int__", "init", "_init__"])

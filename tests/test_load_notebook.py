@@ -38,6 +38,19 @@ def test_cells_are_joined_under_numbered_comments() -> None:
     assert cell_ranges(text) == [(2, 3), (5, 6), (8, 9), (11, 12)]
 
 
+@pytest.mark.parametrize(
+    ("cell", "lines"),
+    [
+        ("    x = 1\n    if x:\n        y = 2", ["x = 1", "if x:", "    y = 2"]),
+        ("\n  x = 1\ny = 2", ["", "x = 1", "y = 2"]),
+        ("\tx = 1\n\t# end", ["x = 1", "# end"]),
+        ("if 1:\n    x = 1", ["if 1:", "    x = 1"]),
+    ],
+)
+def test_an_indented_cell_is_read_as_ipython_does(cell: str, lines: list[str]) -> None:
+    assert manifest_text("a.ipynb", cells(cell)).split("\n")[1:] == lines
+
+
 def test_a_cell_can_not_forge_a_mark() -> None:
     text = manifest_text("a.ipynb", cells("# Code cell 7\nx = 1"))
     assert (text, cell_at(text, 3)) == ("# Code cell 1\n## Code cell 7\nx = 1", 1)

@@ -165,6 +165,7 @@ def test_which_files_may_hold_the_model(sources: dict[str, bytes], expected: tup
 
 
 BLOCK = b"from torch import nn\nclass Block(nn.Module):\n    pass\n"
+HELPER = b"class %s:\n    def __init__(%s):\n        pass\n\n    def forward(%s):\n        return x\n"
 WHOLE = b"from .b import Block\nclass Net(nn.Module):\n    def f(self):\n# a note\n        self.b = Block()\n"
 
 
@@ -179,6 +180,13 @@ WHOLE = b"from .b import Block\nclass Net(nn.Module):\n    def f(self):\n# a not
         ({"a.py": MODEL + b"    b = Block()\n", "b.py": BLOCK + b"    n = Net()\n"}, ("a.py", "b.py")),
         ({"base.py": MODEL, "deep.py": b"class Deep(Net):\n    pass\n"}, ("base.py", "deep.py")),
         ({"a.py": MODEL, "b.py": MODEL + b"    n = Net\n"}, ("a.py", "b.py")),
+        ({"net.py": MODEL, "loss.py": HELPER % (b"Focal(nn.Module)", b"self, gamma=2", b"self, x, y")}, ("net.py",)),
+        ({"net.py": MODEL, "se.py": HELPER % (b"SEBlock(nn.Module)", b"self, channels", b"self, x")}, ("net.py",)),
+        ({"net.py": MODEL, "lit.py": HELPER % (b"Lit(pl.LightningModule)", b"self, net: X", b"self, x")}, ("net.py",)),
+        ({"net.py": MODEL, "b.py": HELPER % (b"Top(nn.Module)", b"self, backbone", b"self, x")}, ("b.py", "net.py")),
+        ({"net.py": MODEL, "b.py": HELPER % (b"Block(nn.Module)", b"self, c=1", b"self, x")}, ("b.py", "net.py")),
+        ({"net.py": MODEL, "b.py": HELPER % (b"B(nn.Module)", b"self", b"self, x, y=(1, 2)")}, ("b.py", "net.py")),
+        ({"loss.py": HELPER % (b"Focal(nn.Module)", b"self, gamma=2", b"self, x, y")}, ("loss.py",)),
     ],
 )
 def test_a_file_of_parts_is_not_the_model(sources: dict[str, bytes], expected: tuple[str, ...]) -> None:

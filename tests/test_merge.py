@@ -294,6 +294,16 @@ def test_what_differs_is_told(forward: str, message: str, line: int) -> None:
     assert refusal.span.line == FIRST + line
 
 
+def test_layer_that_is_made_in_forward_is_told() -> None:
+    with pytest.raises(Refused) as caught:
+        captured(net("return nn.Conv2d(1, 10, 3)(x).mean((2, 3))"))
+    refusal = caught.value.refusal
+    assert refusal.message == "forward does not compute the same each time: a layer is made anew in it"
+    assert refusal.fix == "Make layers in __init__, as self.conv = …, and only call them in forward."
+    assert refusal.span is not None
+    assert refusal.span.line == FIRST
+
+
 def test_seeded_factory_becomes_a_constant() -> None:
     graph = captured(
         net("g = torch.Generator().manual_seed(0)\nreturn self.conv(x).mean((2, 3)) * torch.rand(10, generator=g)")

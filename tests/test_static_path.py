@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import gc
 import itertools
 import os
@@ -12,13 +14,16 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from msgspec import structs
 from support import HEADER, capture_text, graded
 
-from grader import executor, experiments, rehearsal, rows, wire
+from grader import executor, experiments, kernels, rehearsal, rows, wire
 from grader.experiments import Laboratory
-from grader.protocol import CheckRequest
+from grader.protocol import CheckRequest, TrainRequest
 from grader.sandbox import pages, preload
+from grader.sandbox import text as segment
 from grader.sandbox.control import Setup, Terms
+from grader.sandbox.linux import _libc, align_break, munmap
 from grader.sandbox.standing import thread_count
 from grader.worker import entry, modules
 from grader.worker.addresses import NUMBER_BITS, OBJECT_BITS, Addresses
@@ -142,6 +147,45 @@ def test_what_is_left_out_would_have_said_the_same(monkeypatch: pytest.MonkeyPat
     assert quick == [graded(text, *EFFECTS).results for text in texts]
 
 
+# How to convolve
+
+STEM, POINT, DEPTHWISE = (8, 1, 3, 3), (16, 8, 1, 1), (8, 1, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "writes_code"),
+    [
+        ([STEM, (8,), POINT], False),
+        ([STEM, DEPTHWISE, POINT], True),
+        ([STEM, (128, 8, 3, 3), (128, 128, 3, 3)], True),
+        ([], True),  # no parameters, or lazy ones: nothing is known of what it costs
+    ],
+    ids=["small", "depthwise", "large", "unknown"],
+)
+def test_small_models_convolve_without_code_written_for_them(shapes: list[tuple[int, ...]], writes_code: bool) -> None:
+    kernels.suit(shapes)
+    assert torch._C._get_mkldnn_enabled() == writes_code
+
+
+@pytest.mark.parametrize("conv", ["nn.Conv2d(1, 8, 3)", "nn.LazyConv2d(8, 3)"])
+def test_workers_and_executor_choose_by_the_same_numbers(conv: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[tuple[int, ...]]] = []
+    monkeypatch.setattr(kernels, "suit", lambda shapes: asked.append([tuple(shape) for shape in shapes]))
+    graded(NET.replace("FORWARD", PLAIN["mean"]).replace("nn.Conv2d(1, 8, 3)", conv))
+    traced, untraced, executed = asked[1], asked[3], asked[4]  # a worker asks before its first forward too
+    assert (traced, untraced, executed) == (traced,) * 3
+    assert sorted(traced) == [(1,), (8,), (8,), (8,), (8, 1, 3, 3), (10,), (10, 8, 1, 1)]
+
+
+def test_a_training_runs_on_code_written_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(executor, "train", lambda *given: seen.append(torch._C._get_mkldnn_enabled()))
+    job = structs.replace(rehearsal.job(), train=TrainRequest(0.99, {}, 1, None, 1))
+    monkeypatch.setattr(executor, "run", lambda *given: seen.append(torch._C._get_mkldnn_enabled()))
+    executor.grade(job, lambda progress: None)
+    assert seen == [False] * len(rehearsal.CHECKS) + [True]
+
+
 # Rehearsals
 
 
@@ -159,7 +203,8 @@ def test_a_rehearsal_leaves_nothing_behind() -> None:
             random.getstate(),
             torch.default_generator.get_state().tolist(),
             torch.nn.Module.__init__,
-            torch.nn.Module.__call__,
+            torch.nn.Module._call_impl,
+            torch._C._get_mkldnn_enabled(),
         )
 
     modules.uninstall()  # what other tests have left
@@ -211,6 +256,68 @@ def test_larger_pages_hold_the_same_numbers() -> None:
     numbers = bytearray(range(256)) * (64 << 10)
     pages.enlarge()
     assert numbers == bytearray(range(256)) * (64 << 10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the layout of memory is that of Linux")
+def test_the_heap_ends_where_a_large_page_does() -> None:
+    pid = os.fork()
+    if pid == 0:
+        align_break(pages.LARGE)
+        os._exit(_libc().sbrk(0) % pages.LARGE != 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def convolved() -> torch.Tensor:
+    images = torch.linspace(-1, 1, 4 * 28 * 28).reshape(4, 1, 28, 28)
+    return torch.nn.functional.conv2d(images, torch.linspace(0, 1, 90).reshape(10, 1, 3, 3))
+
+
+def replaced(runs: list[tuple[int, int]]) -> int:
+    """Put code into large pages; return 0 where it is the same code then, 2 where there are no such pages."""
+    before, result = [ctypes.string_at(start, length) for start, length in runs], convolved()
+    try:
+        for start, length in runs:
+            segment._replace(start, length)
+    except OSError:
+        return 2
+    same = before == [ctypes.string_at(start, length) for start, length in runs]
+    return 0 if same and torch.equal(convolved(), result) else 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the layout of memory is that of Linux")
+def test_code_in_large_pages_is_the_same_code() -> None:
+    convolved()
+    runs = list(segment._used())[:3]
+    assert runs
+    pid = os.fork()  # the code of the tests' process stays where it is
+    if pid == 0:
+        os._exit(replaced(runs))
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == 2:
+        pytest.skip("this kernel gives no large pages")
+    assert code == 0
+
+
+def test_code_that_cannot_be_replaced_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: int) -> None:
+        raise PermissionError(errno.EACCES, "memory that was written to is not run here")
+
+    given_back: list[int] = []
+
+    def give_back(start: int, length: int) -> None:
+        given_back.append(length)
+        munmap(start, length)
+
+    monkeypatch.setattr(segment, "mprotect", refuse)
+    monkeypatch.setattr(segment, "madvise", lambda *given: None)
+    monkeypatch.setattr(segment, "munmap", give_back)
+    monkeypatch.setattr(segment, "_used", lambda: iter([(ctypes.addressof(CODE) // 4096 * 4096, 4096)]))
+    segment.enlarge()
+    assert (sum(given_back), given_back[-1]) == (pages.LARGE + 4096, 4096)
+    assert CODE.raw == b"code\0"
+
+
+CODE = ctypes.create_string_buffer(b"code")
 
 
 def test_the_threads_of_a_process_are_counted() -> None:

@@ -9,7 +9,7 @@ import torch
 from support import HEADER, capture_text, graded
 
 from grader import wire
-from grader.graph import Graph, Items, Node, Ref, Slice, Symbol
+from grader.graph import Graph, Items, Node, Ref, Size, Slice, Symbol
 from grader.protocol import CheckRequest, Refusal
 from grader.worker.refusal import Refused
 
@@ -251,6 +251,26 @@ def test_unknown_operator_is_refused_with_its_line(forward: str, name: str) -> N
     )
     assert found.span is not None
     assert found.span.line == FIRST + 1
+
+
+def test_new_numbers_in_data_are_refused() -> None:
+    found = refusal("self.scale.data *= 2\nreturn x * self.scale")
+    assert (found.code, found.message) == ("unsupported", "forward puts other numbers into a tensor's data")
+    assert found.fix == "Compute with a changed copy: F.conv2d(x, self.conv.weight * self.mask, self.conv.bias)."
+    assert found.span is not None
+    assert found.span.line == FIRST + 1
+
+
+@pytest.mark.parametrize("made", ["torch.Tensor(x.size(0), 10)", "torch.FloatTensor(len(x), 10)"])
+def test_uninitialised_memory_that_is_filled_is_followed(made: str) -> None:
+    found = nodes(f"noise = {made}.uniform_(0, 1)\nreturn x + noise")
+    assert [node.op.rpartition(".")[2] for node in found] == ["zeros", "uniform_", "add"]
+    assert found[0].args == (Items((Size(1, 0), 10)),)
+    assert found[1].outputs == found[0].outputs
+
+
+def test_uninitialised_memory_that_is_read_is_refused() -> None:
+    assert refusal("y = torch.Tensor(10)\ny[:5].uniform_()\nreturn x + y").code == "data-dependent"
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from grader.checks._literals import NEUTRAL, RAMP, literals, needed, picked
+from grader.checks._literals import NEUTRAL, RAMP, literals, needed, phrases, picked
 from grader.checks._marks import Marks
 from grader.checks._subject import MODES, Subject
 from grader.facts import Facts, Operand, Step
 from grader.finding import Span
 
+RENEWED = 1e-3  # of a statistic in each batch: with less, what it held before a training would last
+MANY = 64  # numbers in Python code: of more than that, not only which there are may tell something, but in what order
+FORMULA = 16  # times as many numbers as are put into a formula: one that mixes them well can hide as many weights
 HANDFUL = 16  # constants up to this many in all are settings, not weights
 
 # Where random numbers work as weights too: elsewhere they are masks and noise.
@@ -139,15 +142,11 @@ class _Walk:
                     frontier = {("constant", operand.leaf): operand.size}  # even at the start, but one for each channel
                 is_mask = operand == step.operand("attn_mask")
                 if step.kind not in WEIGHING or is_mask:
-                    idle = self.noise | self.indices if is_mask or _is_sum(step) else self.noise
-                    frontier = {source: size for source, size in frontier.items() if source not in idle}
+                    idle = self.indices if is_mask or _is_sum(step) else frozenset()
+                    kept = {source for source in frontier.keys() - idle if not self.is_noise(source)}
+                    frontier = {source: frontier[source] for source in kept}
                 if frontier:
                     yield step, frontier
-
-    @cached_property
-    def noise(self) -> frozenset[Source]:
-        """Random numbers: no weights where a layer doesn't multiply by them."""
-        return frozenset(("random", step.index) for step in self.facts.steps if step.kind == "random")
 
     @cached_property
     def indices(self) -> frozenset[Source]:
@@ -159,9 +158,11 @@ class _Walk:
 
     def literals(self) -> Frontier:
         """Return the distinct numbers, written in Python, that meet what depends on the input, and lists of places."""
-        found: dict[Source, int] = {}
+        numbers = [number for step in self.meetings for number in literals(step) if number not in NEUTRAL]
+        found: dict[Source, int] = {("number", abs(number)): 1 for number in numbers}
+        if len(numbers) > MANY:
+            found |= {("phrase", place): 1 for place in range(len(found), phrases(numbers))}
         for step in self.meetings:
-            found |= {("number", abs(number)): 1 for number in literals(step) if number not in NEUTRAL}
             found |= {("places", places): needed(places) for places in picked(step)}
         return found
 
@@ -175,13 +176,20 @@ class _Walk:
     def of(self, operand: Operand) -> Frontier:
         """Return which constants an operand is made of: no more numbers than it has itself."""
         merged: dict[Source, int] = {}
-        if operand.leaf is not None:
+        drawn = max((writer for writer in operand.writers if self.redraws(writer, operand)), default=None)
+        if operand.leaf is not None and drawn is None:
             merged.update(self.leaf(operand.leaf))
         for writer in operand.writers:
-            merged.update(self.made(writer))
+            if drawn is None or writer >= drawn:  # what was there before is gone
+                merged.update(self.made(writer))
         if sum(merged.values()) > operand.size:
             return {self.parts.part(merged, self.marks.of(operand)): operand.size}
         return merged
+
+    def redraws(self, writer: int, operand: Operand) -> bool:
+        """Tell whether a node puts random numbers in the place of all that a tensor held."""
+        step = self.facts.steps[writer]
+        return step.kind == "random" and step.wrote and math.prod(step.shapes[0]) == operand.size
 
     def leaf(self, key: int) -> Frontier:
         if self.roles[key] in ("parameter", "input") or key in self.statistics:
@@ -198,16 +206,13 @@ class _Walk:
 
     def _made(self, step: Step) -> Frontier:
         size = max((math.prod(shape) for shape in step.shapes), default=0)
-        if step.kind == "random":
+        if step.kind == "random" or self.is_mask(step):
             return {("random", step.index): size}
         if step.kind == "factory":
             most = 1 if step.short in EVEN_FACTORIES else RAMP if step.short in RAMPS else size
             return {("factory", step.short, step.shapes, step.node.args): min(size, most)}
         setting = self.is_setting(step)
-        merged: dict[Source, int] = {}
-        for operand in step.operands:
-            if not operand.from_input and not (setting and self.could_be_setting(operand)):
-                merged.update(self.of(operand))
+        merged = self.given(step, setting)
         is_mask = step.kind == "compare" and any(source[0] == "random" for source in merged)
         if not setting and not is_mask:
             merged.update(self.literals_in(step))
@@ -217,11 +222,49 @@ class _Walk:
         if merged and step.kind == "compare" and count <= RAMP + 1:  # a mask made of a ramp holds no more than that
             return {self.parts.part({}, self.marks.of_step(step)): count}
         pieces = len(step.operands) if step.kind in ("join", "write") else 0
-        if merged and _unpacks(step, count):
+        drawn = self.scattered(step, merged, size) if merged else 0
+        if drawn:
+            return {self.parts.part({}, self.marks.of_step(step)): drawn}
+        if count > 1 and _unpacks(step, count):
             return {self.parts.part(merged, self.marks.of_step(step)): size}
         if merged and count < pieces:
             return {self.parts.part(merged, self.marks.of_step(step)): min(pieces, size)}
         return merged
+
+    def is_mask(self, step: Step) -> bool:
+        """Tell whether a node drops some of numbers that are all one."""
+        if step.kind != "dropout" or not step.argument("training"):
+            return False
+        given = [self.of(operand) for operand in step.operands if not operand.from_input]
+        return sum(sum(frontier.values()) for frontier in given) == 1 and not self.parameters[step.index]
+
+    def given(self, step: Step, setting: bool) -> dict[Source, int]:
+        """Return which constants a node is given; noise on weights, and masks for them, leave these what they are."""
+        found: dict[Source, int] = {}
+        for operand in step.operands:
+            if not operand.from_input and not (setting and self.could_be_setting(operand)):
+                found.update(self.of(operand))
+        learned = bool(self.parameters[step.index])
+        return {source: size for source, size in found.items() if not (learned and self.is_noise(source))}
+
+    def is_noise(self, source: Source) -> bool:
+        """Tell whether a source is random numbers, scaled, shifted or compared: no weights where they are added."""
+        if source[0] == "random":
+            return True
+        made_of = self.parts.made.get(source, {})
+        drawn = {inner for inner in made_of if self.is_noise(inner)}
+        others = {inner: size for inner, size in made_of.items() if inner not in drawn}
+        plain = all(inner[0] in ("literal", "factory") for inner in others)
+        return bool(drawn) and plain and sum(others.values()) <= HANDFUL
+
+    def scattered(self, step: Step, merged: Frontier, size: int) -> int:
+        """Return how many numbers a formula makes that no longer follow from each other: many of few, or none."""
+        least = FORMULA * sum(merged.values())
+        drawn = any(source[0] == "random" for source in merged)
+        if step.kind not in ("arithmetic", "activation") or drawn or size < least or self.parameters[step.index]:
+            return 0
+        found = self.subject.experiments.scattered(self.facts.mode, step.index)
+        return found if found >= least else 0
 
     def literals_in(self, step: Step) -> Frontier:
         """Return the numbers written into weights one by one: each is a weight of its own."""
@@ -259,7 +302,9 @@ def _kept_statistics(subject: Subject) -> frozenset[int]:
     """Return the running statistics that a live batch normalisation updates in training."""
     found = set()
     for step in subject.facts["train"].steps:
-        if step.kind == "batch-norm" and step.argument("training"):
+        momentum = step.argument("momentum")
+        renewed = momentum is None or (isinstance(momentum, (int, float)) and momentum >= RENEWED)
+        if step.kind == "batch-norm" and step.argument("training") and renewed:
             for name in ("running_mean", "running_var"):
                 operand = step.operand(name)
                 if operand is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from grader.facts import Step
@@ -20,11 +20,14 @@ def literals(step: Step) -> Iterator[float]:
     if step.kind in ("batch-norm", "norm"):
         eps = step.argument("eps")
         yield from _numbers([eps] if isinstance(eps, float) and eps > LARGE_EPS else [])
+    elif step.kind == "avg-pool":
+        yield from _numbers([step.argument("divisor_override")])
     elif step.kind in LITERAL:
         yield from _numbers((*step.node.args, *step.node.kwargs.values()))
     elif step.kind in BESIDE_SIZES:
+        kinds = (int, float) if step.kind == "pad" else float
         given = (*step.node.args[2 if step.short == "__setitem__" else 1 :], *step.node.kwargs.values())
-        yield from _numbers(given if step.kind == "write" else (item for item in given if isinstance(item, float)))
+        yield from _numbers(given if step.kind == "write" else (item for item in given if isinstance(item, kinds)))
 
 
 def picked(step: Step) -> Iterator[tuple[float, ...]]:
@@ -40,6 +43,21 @@ def needed(places: tuple[float, ...]) -> int:
     """Return how many numbers a list of places follows from."""
     steps = {after - before for before, after in pairwise(places)}
     return len(places) if len(steps) > 1 else min(RAMP, len(places))
+
+
+def phrases(numbers: Sequence[float]) -> int:
+    """Return of how many phrases a sequence is made, each one that came before with one number more.
+
+    J. Ziv and A. Lempel: Compression of individual sequences via variable-rate coding, 1978.
+    """
+    known: set[tuple[float, ...]] = {()}
+    phrase: tuple[float, ...] = ()
+    for number in numbers:
+        phrase = (*phrase, number)
+        if phrase not in known:
+            known.add(phrase)
+            phrase = ()
+    return len(known) - 1 + bool(phrase)
 
 
 def _numbers(arguments: Iterable[Arg]) -> Iterator[float]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from grader.checks._subject import Route
 from grader.facts import Facts, Operand, Step, integers
+from grader.graph import Ref
 
-PRODUCTS = frozenset("mul multiply div divide true_divide __rdiv__ __rtruediv__ __rmul__ addcmul addcdiv".split())
+PRODUCTS = frozenset(
+    "mul multiply div divide true_divide __rdiv__ __rtruediv__ __rmul__ addcmul addcdiv prelu lerp xlogy".split()
+)
+NEUTRAL = {"prelu": -1.0, "xlogy": math.e}  # what an activation is replaced by, so that the weights are left; else 1
 OFFSETS = frozenset("add sub subtract __rsub__ rsub __radd__".split())
+ENOUGH = 2  # parts that lead to a node: more tell nothing more
 SQUARES = frozenset("square pow __pow__ abs absolute".split())
 SUMS = frozenset("sum mean nansum nanmean cumsum".split())
-CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad", "join", "index"))
+CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad", "join", "index", "avg-pool", "resample"))
+BLENDS = frozenset(("avg-pool", "resample"))  # which weigh positions themselves
 
 
 @dataclass
@@ -20,26 +27,40 @@ class Behind:
     """What lies behind a sum.
 
     `fills` tells, for each node on the way, which operands to replace by one number so that only the weights are left;
-    `sources` are the products with their weights.
+    `scales` are the normalisations that stand for their weights, `sources` the products with their weights.
+    `bends` are the activations on the way, `blends` whether positions are mixed there.
     """
 
     fills: dict[int, dict[int, float]] = field(default_factory=dict)
+    scales: dict[int, int] = field(default_factory=dict)
     sources: list[tuple[Step, Operand]] = field(default_factory=list)
+    bends: list[int] = field(default_factory=list)
+    blends: bool = False
 
     def route(self, sink: Step, summed: Operand, axes: tuple[int, ...]) -> Route:
-        return Route(self.fills, sink.index, summed.id, axes)
+        weights = {step.index: weight.id for step, weight in self.sources} if self.blends else {}
+        return Route(self.fills, self.scales, weights, sink.index, summed.id, axes)
 
 
-def behind(facts: Facts, operand: Operand) -> Behind:
-    """Return the products that reach an operand through views, joins, offsets and scales."""
+def behind(facts: Facts, operand: Operand, bent: Collection[int] = ()) -> Behind:
+    """Return the products that reach an operand through views, joins, offsets, scales and what is not `bent`."""
     found = Behind()
-    squared = _passed(facts, operand)
+    squared = _passed(facts, operand, bent)
     for index in sorted(squared):  # writers come before what reads them
         step = facts.steps[index]
         inside = [given for given in step.operands if given.from_input]
         carried = [given for given in inside if any(writer in found.fills for writer in given.writers)]
         weights = [given for given in step.operands if not given.from_input and given.size > 1]
         is_source = bool(weights) and (is_product(step) or (is_offset(step) and squared[index]))
+        scale = position_scale(step)
+        if scale is not None:
+            found.sources.append((step, scale))
+            found.scales[index] = scale.id
+            found.fills[index] = {}
+            continue
+        if carried:
+            found.bends.extend([index] if step.kind == "activation" else [])
+            found.blends = found.blends or step.kind in BLENDS or (step.kind == "conv" and not _is_pointwise(step))
         if is_source:
             found.sources.append((step, max(weights, key=lambda given: given.size)))
         if is_source or carried:
@@ -47,7 +68,24 @@ def behind(facts: Facts, operand: Operand) -> Behind:
     return found
 
 
-def _passed(facts: Facts, operand: Operand) -> dict[int, bool]:
+def position_scale(step: Step) -> Operand | None:
+    """Return the weights of a normalisation that has one for each position, None where it has none."""
+    weight = step.operand("weight") if step.kind == "batch-norm" else _given(step, 2)
+    if weight is None or weight.from_input or not step.operands:
+        return None
+    over_map = step.short in ("layer_norm", "rms_norm") and sum(extent > 1 for extent in weight.shape) > 1
+    return weight if over_map or (step.kind == "batch-norm" and step.operands[0].flattened) else None
+
+
+def _given(step: Step, place: int) -> Operand | None:
+    """Return the weights of a normalisation, which torch takes by place or by name."""
+    if step.kind != "norm":
+        return None
+    argument = step.node.args[place] if len(step.node.args) > place else step.node.kwargs.get("weight")
+    return next((each for each in step.operands if isinstance(argument, Ref) and each.id == argument.id), None)
+
+
+def _passed(facts: Facts, operand: Operand, bent: Collection[int]) -> dict[int, bool]:
     """Return the nodes on the way back from an operand, and whether what they return is squared later."""
     found: dict[int, bool] = {}
     stack = [(index, False) for index in operand.writers]
@@ -55,9 +93,12 @@ def _passed(facts: Facts, operand: Operand) -> dict[int, bool]:
         index, squared = stack.pop()
         step = facts.steps[index]
         passes = carries(step) or is_product(step) or is_offset(step) or plain(step) in SQUARES
+        passes = passes or position_scale(step) is not None or (step.kind == "activation" and index not in bent)
         if not passes or (index in found and found[index] >= squared):
             continue
         found[index] = squared
+        if position_scale(step) is not None:
+            continue
         further = squared or plain(step) in SQUARES
         stack.extend((writer, further) for given in step.operands if given.from_input for writer in given.writers)
     return found
@@ -65,7 +106,7 @@ def _passed(facts: Facts, operand: Operand) -> dict[int, bool]:
 
 def _fills(step: Step, carried: list[Operand], squared: bool) -> Iterator[tuple[int, float]]:
     """Yield what to put in place of operands, so that a node hands on weights alone."""
-    neutral = 0.0 if is_offset(step) else 1.0
+    neutral = 0.0 if is_offset(step) else NEUTRAL.get(plain(step), 1.0)
     for given in step.operands:
         is_bias = step.kind == "conv" and given == step.operand("bias")
         if given.from_input and given not in carried:
@@ -78,7 +119,9 @@ def carries(step: Step) -> bool:
     """Tell whether a node hands its numbers on, at most negated, scaled by one number, or mixed within a position."""
     if step.kind == "conv":
         weight = step.operand("weight")
-        return weight is not None and not weight.from_input and all(extent == 1 for extent in weight.shape[2:])
+        if weight is None or weight.from_input:
+            return False
+        return _is_pointwise(step) or _is_depthwise(weight)
     return step.kind in CARRIES or plain(step) in ("neg", "negative")
 
 
@@ -86,8 +129,17 @@ def is_product(step: Step) -> bool:
     """Tell whether a node multiplies element by element; a depthwise 1×1 convolution does."""
     if step.kind == "conv":
         weight = step.operand("weight")
-        return weight is not None and weight.shape[1] == 1 < weight.shape[0] and carries(step)
+        return weight is not None and _is_depthwise(weight) and _is_pointwise(step) and carries(step)
     return step.kind == "arithmetic" and plain(step) in PRODUCTS
+
+
+def _is_pointwise(step: Step) -> bool:
+    weight = step.operand("weight")
+    return weight is not None and math.prod(weight.shape[2:]) == 1
+
+
+def _is_depthwise(weight: Operand) -> bool:
+    return weight.shape[1] == 1 < weight.shape[0]
 
 
 def is_offset(step: Step) -> bool:
@@ -132,12 +184,13 @@ def written_out(facts: Facts, step: Step) -> list[tuple[Step, Operand]]:
         return []
     found: dict[tuple[int, int, int], tuple[Step, Operand]] = {}
     stack: list[tuple[Step, int]] = [(step, -1)]  # nodes, each with the part of an activation that led there
-    seen: set[tuple[int, int]] = set()
+    seen: dict[int, set[int]] = {}
     while stack:
         current, part = stack.pop()
-        if (current.index, part) in seen:
+        parts = seen.setdefault(current.index, set())
+        if part in parts or len(parts) > ENOUGH:
             continue
-        seen.add((current.index, part))
+        parts.add(part)
         given = [operand for operand in current.operands if operand.from_input]
         weights = [operand for operand in current.operands if not operand.from_input]
         if is_product(current) and weights:

@@ -12,7 +12,7 @@ from grader.finding import CheckResult, Finding, Span
 from grader.graph import Graph, Mode, Module
 from grader.protocol import TrainingReport
 
-Replacement = Literal["identity", "fixed-statistics", "zeros"]
+Replacement = Literal["identity", "fixed-statistics", "zeros", "redrawn"]
 CONTAINERS = frozenset(("torch.nn.Module", "torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"))
 MODES: tuple[Mode, ...] = ("eval", "train")
 
@@ -32,11 +32,29 @@ class Experiments(Protocol):
     def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
         """Tell how the prediction depends on maps at these edges: on their means over all positions alone, or more."""
 
+    def steady(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
+        """Tell whether an operand of a node differs along these axes, and next to nothing between images."""
+
+    def bent(self, mode: Mode, indexes: Sequence[int]) -> frozenset[int]:
+        """Return those of these activations that do more to the numbers they get than scaling and shifting them."""
+
+    def scattered(self, mode: Mode, index: int) -> int:
+        """Return how many numbers of what a node makes of constants look drawn, and not like those of a formula."""
+
+    def mixes(self, mode: Mode) -> bool:
+        """Tell whether the prediction for an image changes with the other images of its batch."""
+
+    def bypassed(self, mode: Mode, edges: Sequence[Edge]) -> bool:
+        """Tell whether the prediction follows what enters at these edges, and next to nothing else of the image."""
+
     def varies(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
         """Tell whether the operand of a node, by its id, holds different numbers along these of its axes."""
 
+    def gathers(self, mode: Mode, index: int, operand: int, layout: Layout) -> bool:
+        """Tell whether one position of what a node is given holds numbers from all along an axis of a map."""
+
     def carried(self, mode: Mode, route: Route) -> bool:
-        """Tell whether multiplied weights differ along the axes that a later node sums, and along others."""
+        """Tell whether multiplied weights differ, not by chance alone, where a later node sums, and elsewhere too."""
 
     def follows_input(self, mode: Mode) -> bool:
         """Tell whether the prediction differs between images."""
@@ -48,6 +66,14 @@ class Edge:
 
     step: Step
     operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Maps, at `edges`, that were laid out otherwise; `way` are the nodes from there on, by index."""
+
+    edges: tuple[Edge, ...]
+    way: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +89,14 @@ class Averaging:
 class Route:
     """Products by hand on their way to `sink`, which sums the operand `summed` over `axes`.
 
-    `fills` tells, for nodes on the way, which operands to replace by one number, so that the weights alone are left.
+    `fills` tells, for nodes on the way, which operands to replace by one number, so that the weights alone are left;
+    of the nodes of `scales` such weights, by their id, take the place of the result. Where the way itself weighs
+    positions, `weights` are those of each product: it is compared with the same way without them.
     """
 
     fills: Mapping[int, Mapping[int, float]]
+    scales: Mapping[int, int]
+    weights: Mapping[int, int]
     sink: int
     summed: int
     axes: tuple[int, ...]

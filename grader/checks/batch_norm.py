@@ -2,7 +2,8 @@
 
 Batch normalisation keeps the scale of every channel steady during training, so that a small network learns in a few
 epochs at a high learning rate. The check looks at what runs, not at what is registered: a live batch normalisation
-must use batch statistics in training mode and have an effect on the prediction.
+must use batch statistics in training mode and have an effect on the prediction. With it, what is predicted for an image
+changes with the other images of its batch; where it does not, its statistics are of single images, or undone later.
 
 Group, layer and instance normalisation are other operators. A layer that is registered and never called, whose result
 is thrown away, or that is frozen (always in evaluation mode) does not count, and neither does a normalisation written
@@ -82,13 +83,21 @@ def check(subject: Subject, options: Options) -> CheckResult:
     running = [step for step in facts.steps if step.kind == "batch-norm"]
     acting = [step for step in running if step.index in facts.live and step.from_input and uses_batch(step)]
     fixed: dict[int, Replacement] = {step.index: "fixed-statistics" for step in acting}
-    if acting and subject.experiments.matters("train", fixed):
+    matters = bool(acting) and subject.experiments.matters("train", fixed)
+    if matters and subject.experiments.mixes("train"):
         if not subject.experiments.endures("train", fixed):
             return resting(ID, "batch normalisation", acting[0])
         count = len(acting)
         return CheckResult(ID, "pass", f"{count} live batch normalisation{'s' if count > 1 else ''}", measured=count)
-    found = fault(subject, facts, running, acting)
+    found = alone(subject, acting[0]) if matters else fault(subject, facts, running, acting)
     return CheckResult(ID, "fail", found.message, (found,), measured=0)
+
+
+def alone(subject: Subject, step: Step) -> Finding:
+    """Return the finding for a normalisation after which each image's prediction is still its own."""
+    message = "batch normalisation takes no statistics across images: a prediction does not change with its batch"
+    fix = "Give the layer the whole batch, (N, C, H, W), and let what it returns be what follows."
+    return Finding(ID, "error", message, WHY, fix, span_of(step), related=subject.made_here(step))
 
 
 def uses_batch(step: Step) -> bool:

@@ -3,7 +3,8 @@
 Dropout keeps a network from relying on single activations. The check looks at what runs: a live dropout with a
 probability between 0 and 1 must act in training mode and have an effect on the prediction. All of torch's forms count
 (`Dropout`, `Dropout2d`, `AlphaDropout`, their functions). A layer that is registered and never called, a probability
-of 0, a result that is thrown away, and random masks written by hand do not.
+of 0, a result that is thrown away, and random masks written by hand do not. With other masks the prediction must be
+another one: numbers that are dropped and put back later were not dropped.
 
 A dropout that still acts in evaluation mode passes with a warning, because it makes predictions random.
 
@@ -52,15 +53,18 @@ from dataclasses import replace
 
 import msgspec
 
+from grader.checks._products import OFFSETS, plain
 from grader.checks._subject import Replacement, Subject, resting, span_of
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding
+from grader.graph import Ref
 
 ID = "dropout"
 WHY = (
     "Dropout keeps a network from leaning on single activations, so that it does as well on new images as on old ones."
 )
 FIX = "Put nn.Dropout(0.05) after an activation and call it in forward."
+MASK_MAKERS = frozenset(("factory", "copy", "expand", "reshape"))
 LAYERS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 
 
@@ -71,29 +75,64 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def check(subject: Subject, options: Options) -> CheckResult:
     facts = subject.facts["train"]
     running = [step for step in facts.steps if step.kind == "dropout"]
-    acting = [step for step in running if step.index in facts.live and step.from_input and acts(step)]
-    removed: dict[int, Replacement] = {step.index: "identity" for step in acting}
-    if not acting or not subject.experiments.matters("train", removed):
+    acting = [step for step in running if step.index in facts.live and drops_activations(facts, step) and acts(step)]
+    redrawn: dict[int, Replacement] = {step.index: "redrawn" for step in acting}
+    if not acting or not subject.experiments.matters("train", redrawn):
         found = fault(subject, running, acting)
         return CheckResult(ID, "fail", found.message, (found,), measured=0)
-    if not subject.experiments.endures("train", removed):
+    if not subject.experiments.endures("train", redrawn):
         return resting(ID, "dropout", acting[0])
-    rates = sorted({float(step.argument("p")) for step in acting})
-    shown = f"p = {rates[0]:g}" if len(rates) == 1 else f"p from {rates[0]:g} to {rates[-1]:g}"
     count = len(acting)
-    message = f"{count} live dropout{'s' if count > 1 else ''}, {shown}"
+    message = f"{count} live dropout{'s' if count > 1 else ''}{_shown_rates(acting)}"
     return CheckResult(ID, "pass", message, tuple(still_on(subject.facts["eval"])), measured=count)
 
 
 def acts(step: Step) -> bool:
-    """Tell whether a dropout drops something, but not everything."""
+    """Tell whether a dropout drops something, but not everything; of a tensor as p, its effect alone tells."""
     rate = step.argument("p")
-    return bool(step.argument("training")) and isinstance(rate, (int, float)) and 0 < rate < 1
+    return bool(step.argument("training")) and (isinstance(rate, Ref) or 0 < rate < 1)
+
+
+def _shown_rates(acting: list[Step]) -> str:
+    given = [step.argument("p") for step in acting]
+    rates = sorted(float(rate) for rate in given if not isinstance(rate, Ref))
+    if not rates:
+        return ""
+    return f", p = {rates[0]:g}" if rates[0] == rates[-1] else f", p from {rates[0]:g} to {rates[-1]:g}"
+
+
+def drops_activations(facts: Facts, step: Step) -> bool:
+    """Tell whether a dropout is given activations, or many ones to make a mask of for them."""
+    if step.from_input:
+        return True
+    stack = [given for given in step.operands if given.size > 1]
+    while stack:
+        given = stack.pop()
+        makers = [facts.steps[index] for index in given.writers]
+        if given.leaf is not None or any(maker.kind not in MASK_MAKERS for maker in makers):
+            return False
+        stack += [inner for maker in makers for inner in maker.operands if not inner.from_input]
+    return any(given.size > 1 for given in step.operands) and not is_added(facts, step)
+
+
+def is_added(facts: Facts, step: Step) -> bool:
+    """Tell whether activations are added to what a node returns: a mask would be multiplied with them."""
+    stack, seen = [step], {step.index}
+    while stack:
+        for reader in facts.readers.get(stack.pop().index, ()):
+            if reader.index in seen:
+                continue
+            seen.add(reader.index)
+            if not any(given.from_input for given in reader.operands):
+                stack.append(reader)
+            elif plain(reader) in OFFSETS:
+                return True
+    return False
 
 
 def still_on(facts: Facts) -> list[Finding]:
     """Return a warning for a dropout that acts in evaluation mode."""
-    acting = [step for step in facts.live_steps("dropout") if step.from_input and acts(step)]
+    acting = [step for step in facts.live_steps("dropout") if drops_activations(facts, step) and acts(step)]
     if not acting:
         return []
     span = span_of(acting[0])
@@ -117,6 +156,9 @@ def fault(subject: Subject, running: list[Step], acting: list[Step]) -> Finding:
     idle = [step for step in running if not acts(step)]
     if idle:
         return _idle(subject, idle[0])
+    if any(step.index in subject.facts["train"].live for step in running):
+        fix = "Give it the activations: x = self.drop(x)."
+        return _error("dropout acts on weights or constants, not on activations", fix, running[0], subject)
     if running:
         fix = "Use what it returns: x = self.drop(x)."
         return _error("dropout runs, but its result is not used", fix, running[0], subject)
@@ -143,6 +185,9 @@ def _idle(subject: Subject, step: Step) -> Finding:
     if not step.argument("training"):
         fix = "Pass training=self.training, or use nn.Dropout."
         return _error("dropout is switched off in training mode", fix, step, subject)
+    if rate is True:
+        fix = "p comes before training: F.dropout(x, 0.05, self.training)."
+        return _error("dropout is given True as p, which drops everything", fix, step, subject)
     message = "dropout with p=0 drops nothing" if rate == 0 else f"dropout with p={rate:g} drops everything"
     found = _error(message, "Choose a small probability, such as 0.05.", step, subject)
     layer = subject.layer_of(step)

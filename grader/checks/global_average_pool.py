@@ -7,7 +7,9 @@ the prediction. It does not matter how the mean is written: adaptive or plain av
 division, `einsum`, in one stage or several.
 
 Max pooling, a window smaller than the map, flattening, picking one position, and pooling a map that is 1×1 already are
-something else.
+something else. What was 1×1 once is no map, however it is spread again: the check looks for the maps before it. A gate
+or a sum may bring in what was pooled in another way, as channel attention does, but not carry all that the prediction
+depends on.
 
 ## Examples
 
@@ -50,6 +52,7 @@ class Net(nn.Module):
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -64,6 +67,7 @@ ID = "global-average-pool"
 WHY = "A mean over the whole map makes the prediction independent of where something stands, without any weights."
 
 
+TAKING_IN = frozenset(("arithmetic", "join", "write"))
 ELEMENTWISE = frozenset(("arithmetic", "activation", "dropout", "norm", "batch-norm", "copy"))
 
 
@@ -86,6 +90,9 @@ def check(subject: Subject, options: Options) -> CheckResult:
         if not averaging.pooled:
             return explain(subject, facts, edges, averaging)
         given = tuple(last_maps(facts.given))
+        entries = tuple(entering(facts))
+        if entries and subject.experiments.bypassed(mode, entries):
+            return failed(_beside(entries[-1]), subject, facts, entries[-1].step)
         hidden = next((edge for edge in given if len(given) > 1 and is_silent(subject, facts, edge)), None)
         if hidden is not None:
             return undecided(hidden)
@@ -144,6 +151,20 @@ def added_to(facts: Facts, operand: Operand) -> Iterator[int]:
                 yield from given.writers
 
 
+def entering(facts: Facts) -> Iterator[Edge]:
+    """Yield where activations without positions enter a map: gates, and what is added or joined at all positions."""
+    for step in facts.steps:
+        if step.index not in facts.live or step.kind not in TAKING_IN or not is_spread_out(step):
+            continue
+        given = [operand for operand in step.operands if operand.from_input]
+        if not all(operand.single for operand in given):
+            yield from (Edge(step, operand) for operand in given if operand.single)
+
+
+def is_spread_out(step: Step) -> bool:
+    return any(len(shape) > 2 and math.prod(shape[2:]) > 1 for shape in step.shapes)
+
+
 def is_spread(given: Operand, onto: Operand) -> bool:
     """Tell whether an operand has one number for all positions of a map that it is added to."""
     aligned = [axis - len(onto.shape) for axis in onto.axes if len(onto.shape) - axis <= len(given.shape)]
@@ -197,6 +218,10 @@ def pooled_late(facts: Facts, culprit: Edge) -> tuple[tuple[Span, str], ...]:
         if step.index > culprit.step.index and step.operands and not step.operands[0].is_map
     ]
     return tuple((span, "this pooling gets a 1×1 map") for span in late[:1] if span is not None)
+
+
+def _beside(edge: Edge) -> str:
+    return f"global average pooling sees nothing but what {edge.step.short} spreads over its map: that has no positions"
 
 
 def _average(edge: Edge) -> str:

@@ -7,6 +7,11 @@ or attention layer, and a convolution that maps a whole map, or a flattened one,
 the input: products among weights (spectral normalisation) and among activations are not linear layers. A linear layer
 inside a squeeze-and-excitation block is still one.
 
+Convolutions with positions as their channels weigh these one by one, too: over a map that was flattened and spread
+again, or turned so that its rows are channels. Patches and pixels that were moved into channels are fine, as each
+position of the result still stands for a place. A normalisation with a weight for each position is a product like any
+other, where nothing bends what it returns before it is averaged.
+
 A 1×1 convolution on a map of 1×1 computes what a linear layer computes. By default that is a note.
 
 ## Options
@@ -73,7 +78,8 @@ from typing import Literal
 import msgspec
 
 from grader.checks._head import pooled_head
-from grader.checks._products import OFFSETS, behind, is_product, plain, summed_by, written_out
+from grader.checks._laid import laid_out
+from grader.checks._products import OFFSETS, behind, is_product, plain, position_scale, summed_by, written_out
 from grader.checks._subject import MODES, Subject, span_of, times
 from grader.facts import Facts, Operand, Step, integers
 from grader.finding import CheckResult, Finding, Span
@@ -103,6 +109,7 @@ class Dense:
     message: str
     label: str = ""
     size: int = 0
+    fix: str = ""
 
 
 def check(subject: Subject, options: Options) -> CheckResult:
@@ -161,6 +168,9 @@ def product(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     """Find a matrix product of an activation and weights that differ along the axes that are summed."""
     given = factors(step)
     weights = [operand for operand in given if not operand.from_input or is_scaled(facts, step, operand)]
+    if not weights and len(given) > 1:
+        steady = subject.experiments.steady
+        weights = [each for each in given if steady(facts.mode, step.index, each.id, summed_axes(step, each))]
     if not weights or len(weights) == len(given):
         return None
     weight = max(weights, key=lambda operand: operand.size)
@@ -179,12 +189,24 @@ def product(subject: Subject, facts: Facts, step: Step) -> Dense | None:
 def is_scaled(facts: Facts, step: Step, operand: Operand) -> bool:
     """Tell whether an operand is weights that an activation only scales or shifts as a whole: W * s(x)."""
     axes = summed_axes(step, operand)
-    for index in operand.writers:
+    summed = math.prod(operand.shape[axis] for axis in axes)
+    stack = [(index, axes) for index in operand.writers]
+    seen: set[int] = set()
+    while stack:
+        index, kept = stack.pop()
         writer = facts.steps[index]
         inside = [given for given in writer.operands if given.from_input]
         outside = [given for given in writer.operands if not given.from_input and given.size > 1]
+        if index in seen or not writer.shapes:
+            continue
+        seen.add(index)
         if outside and inside and (is_product(writer) or plain(writer) in OFFSETS):
-            return all(_extent(given, axis - len(operand.shape)) == 1 for given in inside for axis in axes)
+            if kept:
+                return all(_extent(given, axis - len(operand.shape)) == 1 for given in inside for axis in kept)
+            return all(given.size * summed <= math.prod(writer.shapes[0]) for given in inside)
+        if writer.kind in ("reshape", "permute", "copy", "expand", "activation"):
+            further = kept if writer.kind in ("copy", "activation") else ()  # which axes these were is not followed
+            stack.extend((before, further) for given in inside for before in given.writers)
     return False
 
 
@@ -263,11 +285,15 @@ def convolution(subject: Subject, facts: Facts, step: Step) -> Dense | None:
             return None
         message = "a convolution with an activation as its kernel weights that activation like a linear layer"
         return Dense(facts, step, message, f"{times(images.shape)} weights applied here", images.size)
-    if not (over_flattened(images) or covers_map(step, images, weight)) or "transpose" in step.short:
-        return None
-    if not subject.experiments.varies(facts.mode, step.index, weight.id, tuple(range(1, len(weight.shape)))):
-        return None
     label = f"{times(weight.shape)} weights applied here"
+    folded = images.shape[0] > facts.batch  # rows or columns as images of their own
+    if (folded or not over_flattened(images)) and not covers_map(step, images, weight):
+        if not among_channels(subject, facts, step, images, weight):
+            return None
+        message = "a convolution with positions of a map as its channels is a linear layer"
+        return Dense(facts, step, message, label, weight.size)
+    if not subject.experiments.varies(facts.mode, step.index, weight.id, inputs_of(step, weight)):
+        return None
     if over_flattened(images):
         shape = times(images.shape[1:])
         message = f"a convolution over a flattened map ({shape}) is a linear layer"
@@ -278,21 +304,53 @@ def convolution(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     return None
 
 
-def covers_map(step: Step, images: Operand, weight: Operand) -> bool:
-    """Tell whether a convolution has one output position, which sees every input position."""
-    spatial = images.shape[2:]
-    if not step.shapes or math.prod(step.shapes[0][2:]) != 1 or len(weight.shape) != len(images.shape):
+def among_channels(subject: Subject, facts: Facts, step: Step, images: Operand, weight: Operand) -> bool:
+    """Tell whether positions of a map stand among the channels, so that each is weighted by its own number."""
+    layout = laid_out(facts, images)
+    if not layout.edges or not subject.experiments.gathers(facts.mode, step.index, images.id, layout):
         return False
-    padding = integers(step.argument("padding")) or (0,)
-    dilation = integers(step.argument("dilation")) or (1,)
-    for axis, extent in enumerate(spatial):
-        before = padding[axis] if axis < len(padding) else padding[0]
-        spread = dilation[axis] if axis < len(dilation) else dilation[0]
-        kernel = weight.shape[2 + axis]
-        reach = kernel - before if spread == 1 or extent == 1 else 0
-        if reach < extent:
-            return False
-    return True
+    grouped = weight.shape[1] < images.shape[1]
+    axes = tuple(range(len(weight.shape))) if grouped else inputs_of(step, weight)
+    return subject.experiments.varies(facts.mode, step.index, weight.id, axes)
+
+
+def inputs_of(step: Step, weight: Operand) -> tuple[int, ...]:
+    """Return the axes of a kernel along which its inputs differ."""
+    outputs = 1 if "transpose" in step.short else 0
+    return tuple(axis for axis in range(len(weight.shape)) if axis != outputs)
+
+
+def covers_map(step: Step, images: Operand, weight: Operand) -> bool:
+    """Tell whether a convolution has one output position, which sees every input position.
+
+    The depth of a convolution in three dimensions is left out: an image has none, it may have any use.
+    """
+    depth = max(len(images.shape) - IMAGE_AXES, 0)
+    if not step.shapes or math.prod(step.shapes[0][2 + depth :]) != 1 or len(weight.shape) != len(images.shape):
+        return False
+    rows = zip(images.shape[2:], weight.shape[2:], *(options(step, name, images) for name in OPTIONS), strict=True)
+    covers = transposed_covers if "transpose" in step.short else plain_covers
+    return all(covers(*row) for row in list(rows)[depth:])
+
+
+def options(step: Step, name: str, images: Operand) -> tuple[int, ...]:
+    """Return an option of a convolution for each axis of what it is given."""
+    count = len(images.shape) - 2
+    given = integers(step.argument(name)) or (OPTIONS[name],)
+    return given if len(given) == count else given[:1] * count
+
+
+OPTIONS = {"padding": 0, "dilation": 1, "stride": 1}
+IMAGE_AXES = 4  # of a batch of images
+
+
+def plain_covers(extent: int, kernel: int, padding: int, dilation: int, stride: int) -> bool:
+    return extent == 1 or (dilation == 1 and kernel - padding >= extent)
+
+
+def transposed_covers(extent: int, kernel: int, padding: int, dilation: int, stride: int) -> bool:
+    """Position i meets the tap at padding - i · stride."""
+    return extent == 1 or (dilation == 1 and padding < kernel and padding >= (extent - 1) * stride)
 
 
 def pointwise_convolutions(subject: Subject, facts: Facts) -> Iterator[Dense]:
@@ -324,7 +382,24 @@ def layer(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     )
 
 
-FINDERS = {"dense": product, "conv": convolution, "recurrent": layer, "attention": layer, "arithmetic": distance}
+def solution(subject: Subject, facts: Facts, step: Step) -> Dense | None:
+    """A system of equations with learned coefficients multiplies by the inverse of their matrix."""
+    weights = [operand for operand in step.operands[:1] if not operand.from_input and operand.size > 1]
+    if step.short != "solve" or not weights:
+        return None
+    shape = times(weights[0].shape)
+    message = f"the solution of equations with {shape} coefficients is a linear layer"
+    return Dense(facts, step, message, f"{shape} coefficients applied here", weights[0].size)
+
+
+FINDERS = {
+    "weight": solution,
+    "dense": product,
+    "conv": convolution,
+    "recurrent": layer,
+    "attention": layer,
+    "arithmetic": distance,
+}
 
 
 def by_hand(subject: Subject, facts: Facts, step: Step) -> Dense | None:
@@ -338,12 +413,17 @@ def by_hand(subject: Subject, facts: Facts, step: Step) -> Dense | None:
         return None
     operand, axes = summed
     found = behind(facts, operand)
+    if found.sources and found.bends:
+        found = behind(facts, operand, subject.experiments.bent(facts.mode, found.bends))
     if not found.sources or not subject.experiments.carried(facts.mode, found.route(step, operand, axes)):
         return None
     source, weight = max(found.sources, key=lambda pair: pair[1].size)
     shape = times(weight.shape)
-    message = f"a product with {shape} weights and a sum make a linear layer by hand"
-    return Dense(facts, source, message, f"multiplied by {shape} weights here", weight.size)
+    message, fix = f"a product with {shape} weights and a sum make a linear layer by hand", ""
+    if position_scale(source) is not None:
+        message = f"{source.short} with {shape} weights, one for each position, and a sum make a linear layer"
+        fix = "Normalise with a weight for each channel, by nn.BatchNorm2d or nn.GroupNorm, or without weights."
+    return Dense(facts, source, message, f"multiplied by {shape} weights here", weight.size, fix)
 
 
 def finding(subject: Subject, dense: Dense) -> Finding:
@@ -357,9 +437,9 @@ def finding(subject: Subject, dense: Dense) -> Finding:
         why = f"The {head.shape} map is weighted number by number: the classifier learns positions, not features."
         less = f" instead of {dense.size:,}" if dense.size > head.parameters else ""
         fix = f"Leave the map as it is: {head.code}: {head.parameters:,} parameters{less}."
-    after = head.after if head is not None and head.after < subject.registered else None
+    after = head.after if head is not None and not dense.fix and head.after < subject.registered else None
     made = subject.made_here(step)
-    return Finding(ID, "error", dense.message, why, fix, span_of(step), dense.label, made, after=after)
+    return Finding(ID, "error", dense.message, why, dense.fix or fix, span_of(step), dense.label, made, after=after)
 
 
 def note(dense: Dense) -> Finding:

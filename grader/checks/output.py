@@ -59,11 +59,15 @@ def check(subject: Subject, options: Options) -> CheckResult:
 
 def faults(subject: Subject, facts: Facts) -> list[Finding]:
     """Return what is wrong with the prediction of one mode."""
+    returned = subject.graph.program(facts.mode).output
+    if facts.primary is None and isinstance(returned, str):  # the name of its class
+        what = f"an object of class {returned}"
+        message = f"the model returns {what}, expected one tensor of shape (N, {subject.classes})"
+        return [_error(message, subject, facts, "Return the scores alone.")]
     if facts.primary is None:
         fix = "Return the scores from forward: does it end with a return statement?"
         return [_error("the model returns no tensor", subject, facts, fix)]
     found = []
-    returned = subject.graph.program(facts.mode).output
     if not isinstance(returned, Ref):
         message = f"the model returns {_container(returned)}, expected one tensor of shape (N, {subject.classes})"
         found.append(_error(message, subject, facts, "Return the scores alone."))

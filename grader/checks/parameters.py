@@ -11,17 +11,20 @@ as well as a bias for each position, which would count. So a fixed positional en
 These are no weights:
 
 - up to 16 constants in all: the mean and the deviation of a normalisation, an edge filter, the numbers in a formula;
-- statistics that a batch normalisation keeps, and what torch's own weight and spectral normalisation and pruning keep;
+- statistics that a batch normalisation keeps up to date, with a momentum of 0.001 or more, and what torch's own weight
+  and spectral normalisation and pruning keep;
 - what repeats: one number along an axis counts once, however long the axis is;
 - coordinates: numbers that rise or fall evenly along an axis count as two, and so does a causal mask;
-- random numbers that are added or that choose: noise and masks;
+- random numbers that are added, that choose, or that change weights: noise and masks;
 - the indices of a learned table whose numbers are added, such as one of biases for each distance: these count where
   they stand;
 - one number that scales a parameter, and zeros and ones that prune one, once for each.
 
 Numbers that are unpacked from fewer, by rounding or bit operations, count as unpacked, and numbers in what looks like
-rounding as what they are. Parts of a tensor count like the tensor, but not more often. A list of places in an index
-counts its places.
+rounding as what they are. So do those that a formula mixes until they look drawn; what it makes of coordinates and is
+smooth, such as distances or a bell, stays free. Parts of a tensor count like the tensor, but not more often. A list of
+places in an index counts its places. Where Python code uses more than 64 numbers, their order counts beside them: as
+many as it has phrases that did not come before.
 
 ## Options
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
@@ -12,6 +13,19 @@ PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+
+MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
+
+# name, result and arguments of what is given addresses: ctypes takes a number for a C int
+_SIGNATURES = (
+    ("madvise", "c_int", "c_void_p c_size_t c_int"),
+    ("mmap", "c_ssize_t", "c_void_p c_size_t c_int c_int c_int c_long"),
+    ("munmap", "c_int", "c_void_p c_size_t"),
+    ("mprotect", "c_int", "c_void_p c_size_t c_int"),
+    ("mremap", "c_ssize_t", "c_void_p c_size_t c_size_t c_int c_void_p"),
+    ("sbrk", "c_ssize_t", "c_ssize_t"),
+)
+_MALLOPT = {"trim_threshold": -1, "top_pad": -2, "mmap_threshold": -3}  # malloc.h
 
 
 def prctl(option: int, value: int = 0) -> int:
@@ -32,9 +46,28 @@ def syscall(number: int, *arguments: Any) -> int:
 
 def madvise(address: int, length: int, advice: int) -> None:
     """Give the kernel advice on a range of this process's memory; raise OSError when it does not take it."""
-    from ctypes import c_size_t, c_void_p
+    _checked(_libc().madvise(address, length, advice), f"madvise({advice})")
 
-    _checked(_libc().madvise(c_void_p(address), c_size_t(length), advice), f"madvise({advice})")
+
+def mmap(length: int) -> int:
+    """Return the address of new memory, to be read and written; raise OSError when there is none."""
+    return _checked(_libc().mmap(None, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), "mmap")
+
+
+def munmap(address: int, length: int) -> None:
+    """Give a range of this process's memory back to the kernel; raise OSError when it does not take it."""
+    if length:
+        _checked(_libc().munmap(address, length), f"munmap({address:#x})")
+
+
+def mprotect(address: int, length: int, rights: int) -> None:
+    """Say what a range of memory is for, in flags of the module mmap; raise OSError when the kernel refuses."""
+    _checked(_libc().mprotect(address, length, rights), f"mprotect({address:#x})")
+
+
+def mremap(address: int, length: int, target: int) -> None:
+    """Move a range of memory to another address, in place of what is there; raise OSError when the kernel refuses."""
+    _checked(_libc().mremap(address, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target), f"mremap({address:#x})")
 
 
 def malloc_trim() -> None:
@@ -44,12 +77,31 @@ def malloc_trim() -> None:
         trim(0)
 
 
+def tune_malloc(**settings: int) -> None:
+    """Set parameters of the C library's allocator, by their names in mallopt(3); another C library ignores them."""
+    tune = getattr(_libc(), "mallopt", None)
+    if tune is not None:
+        for name, value in settings.items():
+            tune(_MALLOPT[name], value)
+
+
+def align_break(size: int) -> None:
+    """Move the end of the heap up to a multiple of a size, where the C library lets it be moved."""
+    move = getattr(_libc(), "sbrk", None)
+    if move is not None:
+        move(-_checked(move(0), "sbrk") % size)
+
+
 @cache
 def _libc() -> Any:
     import ctypes  # the front loads this module too, and needs nothing of it
 
     library = ctypes.CDLL(None, use_errno=True)
     library.syscall.restype = ctypes.c_long
+    for name, result, arguments in _SIGNATURES:
+        if function := getattr(library, name, None):
+            function.restype = getattr(ctypes, result)
+            function.argtypes = [getattr(ctypes, argument) for argument in arguments.split()]
     return library
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from grader.sandbox.linux import madvise, malloc_trim
+from grader.sandbox.linux import align_break, madvise, malloc_trim, tune_malloc
 
 COLLAPSE = 25  # MADV_COLLAPSE of madvise(2), Linux 6.1
 LARGE = 2 << 20  # bytes; where a machine's large pages are larger the kernel refuses, and all stays as it is
@@ -34,6 +34,8 @@ def pack() -> None:
     last = _until_in_a_row(BLOCKS[-1], 3 * ARENA // (4 * BLOCKS[-1]))  # an arena that nobody has used yet
     _kept.extend(last[: -3 * ARENA // (4 * BLOCKS[-1])])
     malloc_trim()
+    tune_malloc(mmap_threshold=16 * LARGE, trim_threshold=32 * LARGE)
+    align_break(LARGE)
 
 
 def _until_in_a_row(size: int, count: int) -> list[bytes]:

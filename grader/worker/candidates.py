@@ -15,13 +15,15 @@ from typing import Any, Literal
 from torch import nn
 
 from grader.notebook import is_notebook
-from grader.worker.definitions import Function, Leaf, Outline, dotted, is_program
+from grader.worker.definitions import Function, Leaf, Outline, dotted, excludes, is_program
 from grader.worker.modules import Definitions
-from grader.worker.stand_ins import REPLACED, is_tool
+from grader.worker.stand_ins import REPLACED, LightningModule, is_tool
 
 _MODEL_NAME = re.compile(r"(?i)(?:^|_)(?:\w*model|\w*net(?:work)?|cnn|classifier)\w*$")
 _FACTORY_NAME = re.compile(r"(?i)^(?:make|build|get|create|define|init|load|new)?_?\w*(?:model|net|network|cnn)\w*$")
 _BASE_NAME = re.compile(r"(?i)^_|base|abstract")
+_WRAPPED_NAME = re.compile(r"(?i)(?:\w+_)?(?:model|net|network|module|backbone)")
+_PART_NAME = re.compile(r"(?i)(?:block|layer|bottleneck|attention|unit)_?\d*$")
 # Methods that return the module they are called on, and functions that return the module they are given.
 _SELF_METHODS = frozenset("to cuda cpu eval train float double half apply requires_grad_ type share_memory xpu".split())
 _WRAPPERS = frozenset(
@@ -36,7 +38,7 @@ class Candidate:
     """A definition that may be the model, `name` what `--class` takes.
 
     `target` is the class or function that an instance or a factory calls, `call` that call, `bound` the instance's
-    variable. A `plain` call has no arguments.
+    variable. Where a `plain` call can't be made, because of where it runs, one without arguments does as well.
     """
 
     name: str
@@ -56,12 +58,14 @@ class Candidate:
 class Found:
     """`models` are what may be graded, in the file's order; `every` what `--class` may name besides.
 
-    `unfit` are modules whose forward does not take one batch of images, each with the reason.
+    `unfit` are modules whose forward does not take one batch of images, each with the reason; `wanting` are functions
+    that return a model, but must be given arguments.
     """
 
     models: tuple[Candidate, ...]
     every: tuple[Candidate, ...]
     unfit: tuple[tuple[Candidate, str], ...]
+    wanting: tuple[Candidate, ...] = ()
 
 
 class Search:
@@ -77,17 +81,21 @@ class Search:
         """Return the models of the file; nothing is constructed."""
         suspects = [leaf for leaf in self.outline.classes if not leaf.main and self._may_be_module(leaf)]
         self.definitions.run({name for leaf in suspects for name in leaf.binds}, [leaf.index for leaf in suspects])
-        modules = [leaf for leaf in suspects if self._is_module(leaf)]
+        modules = [leaf for leaf in suspects if self._is_module(leaf) and self._ran(leaf, suspects)]
         self.module_names = {leaf.node.name for leaf in modules if isinstance(leaf.node, ast.ClassDef)}
         classes = [Candidate(next(iter(leaf.binds)), "class", leaf) for leaf in modules]
         reasons = {candidate.leaf.index: self._misfit(candidate) for candidate in classes}
         unfit = tuple((item, reasons[item.leaf.index]) for item in classes if reasons[item.leaf.index])
         fit = [item for item in classes if not reasons[item.leaf.index]]
         self.fit_names = {item.name for item in fit}
-        built = [*self._instances(), *self._factories()]
+        factories = list(self._factories())
+        wanting = [item for item in factories if _wants_arguments(item)]
+        built = [*self._instances(), *(item for item in factories if item not in wanting)]
+        helpers = {name for item in wanting for name in self._used(item.leaf) - {item.name}}
         whole = self._without_parts(_latest_of_equals(fit), built)
         models = tuple(_named(sorted(whole, key=lambda item: item.line)))
-        return Found(models, tuple(_named(sorted([*classes, *built], key=lambda item: item.line))), unfit)
+        every = tuple(_named(sorted([*classes, *built], key=lambda item: item.line)))
+        return Found(models, every, unfit, tuple(item for item in wanting if item.name not in helpers))
 
     # Classes
 
@@ -121,6 +129,15 @@ class Search:
             return _says_module(leaf)
         return isinstance(made, type) and issubclass(made, nn.Module)
 
+    def _ran(self, leaf: Leaf, suspects: list[Leaf]) -> bool:
+        """Tell whether a class was made here, where another branch of an `if` makes one of that name too."""
+        made = self.definitions.made.get(leaf.index)
+        twins = [other for other in suspects if excludes(leaf, other) and other.binds == leaf.binds]
+        if made is None or not twins:
+            return True
+        lines = range(leaf.node.lineno, (leaf.node.end_lineno or leaf.node.lineno) + 1)
+        return any(inspect.isfunction(item) and item.__code__.co_firstlineno in lines for item in vars(made).values())
+
     def _misfit(self, candidate: Candidate) -> str:
         """Say why a class can't be called on one batch of images; '' when it can."""
         made = self.definitions.made.get(candidate.leaf.index)
@@ -148,7 +165,8 @@ class Search:
             target = self._built_by(node.value, names[0])
             if target:
                 call = _construction(node.value)
-                plain = call is not None and not call.args and not call.keywords
+                by_method = call is not None and dotted(call.func) != target
+                plain = by_method or (call is not None and not call.args and not call.keywords)
                 yield Candidate(names[0], "instance", leaf, target, ast.dump(call) if call else "", names[0], plain)
 
     def _factories(self) -> Iterator[Candidate]:
@@ -156,7 +174,7 @@ class Search:
             node = leaf.node
             if leaf.main:
                 continue
-            if isinstance(node, ast.FunctionDef) and not _required(node) and not node.decorator_list:
+            if isinstance(node, ast.FunctionDef) and not node.decorator_list:
                 target = self._returned_by(node.name)
                 if target and not node.name.startswith("test"):
                     yield Candidate(node.name, "factory", leaf, target)
@@ -174,8 +192,8 @@ class Search:
         root, _, rest = name.partition(".")
         if not root:
             return ""
-        if name in self.fit_names:
-            return name
+        if name in self.fit_names or (root in self.fit_names and self._is_own_method(root, rest)):
+            return root
         if name in self.outline.functions:
             return self._returned_by(name) and name
         if root in self.outline.binders and root not in self.outline.imports:
@@ -186,6 +204,12 @@ class Search:
             return full if full.endswith(".Sequential") else ""
         foreign = bool(full) and (full.startswith(".") or full.partition(".")[0] not in _plain_modules())
         return full if foreign and _MODEL_NAME.match(bound) and not is_tool(full) else ""
+
+    def _is_own_method(self, owner: str, name: str) -> bool:
+        """Tell whether a class of this file says how it is made by a method of its own: `Net.small()`."""
+        nodes = [leaf.node for leaf in self.outline.classes if owner in leaf.binds]
+        inner = [node for item in nodes if isinstance(item, ast.ClassDef) for node in item.body]
+        return any(isinstance(node, ast.FunctionDef) and node.name == name and node.decorator_list for node in inner)
 
     def _returned_by(self, name: str) -> str:
         """Return what a function of this file builds and returns; '' if that is no model, or if the function trains."""
@@ -228,6 +252,7 @@ class Search:
         parts = used_by_models if not all(item.name in used_by_models for item in classes) else set()
         parts = parts | {item.name for item in classes if self._is_only_base(item, classes)}
         whole = [item for item in classes if item.name not in parts]
+        whole = [item for item in whole if not self._is_left_over(item)] or whole
         # One that chooses among whole models by its arguments says nothing about which is to be graded.
         chooses = {
             item.leaf.index
@@ -252,6 +277,8 @@ class Search:
         todo = sorted((leaf.reads | leaf.later) - leaf.bases)
         inherited = set(leaf.bases)
         visited = set(leaf.binds)
+        if isinstance(leaf.node, ast.Assign):
+            todo += [added for name in leaf.binds for added in self._put_into(name)]
         while todo or inherited:
             if todo:
                 name = todo.pop()
@@ -261,6 +288,7 @@ class Search:
             if name in visited:
                 continue
             visited.add(name)
+            todo += self._put_into(name)
             for index in self.outline.visible(name, None):
                 other = self.outline.leaves[index]
                 if isinstance(other.node, (ast.FunctionDef, ast.AsyncFunctionDef)) and is_program(other.node):
@@ -268,6 +296,24 @@ class Search:
                 todo += (other.reads | other.later) - other.bases - visited
                 inherited |= other.bases - visited
         return seen
+
+    def _is_left_over(self, item: Candidate) -> bool:
+        """Tell whether a class is a block that nothing uses, or trains the model that it must be given.
+
+        Neither can be made by itself.
+        """
+        made = self.definitions.made.get(item.leaf.index)
+        needed = required_arguments(made) if made is not None else []
+        trains = made is not None and issubclass(made, LightningModule)
+        return bool(needed) and (
+            bool(_PART_NAME.search(item.name)) or (trains and any(map(_WRAPPED_NAME.fullmatch, needed)))
+        )
+
+    def _put_into(self, name: str) -> Iterator[str]:
+        """Yield what statements add to a value: layers to a list, by a decorator a class to a registry."""
+        for index in self.outline.changes_of(name, None):
+            leaf = self.outline.leaves[index]
+            yield from leaf.binds if isinstance(leaf.node, ast.ClassDef) else leaf.reads - {name}
 
     def _is_only_base(self, item: Candidate, classes: list[Candidate]) -> bool:
         """A base counts as a model of its own unless its name or its constructor says that it is none."""
@@ -318,7 +364,8 @@ def horizon(definitions: Definitions, candidate: Candidate) -> int | None:
     later = [leaf for leaf in outline.leaves[index + 1 :] if not leaf.main]
     if candidate.kind == "class":
         for leaf in later:
-            if isinstance(leaf.node, ast.ClassDef) and leaf.node.name in candidate.leaf.binds:
+            same = isinstance(leaf.node, ast.ClassDef) and leaf.node.name in candidate.leaf.binds
+            if same and not excludes(candidate.leaf, leaf):
                 return leaf.index
     if not is_notebook(definitions.path):
         return None
@@ -456,6 +503,10 @@ def _required(node: Function | ast.Lambda) -> bool:
     arguments = node.args
     positional = len(arguments.posonlyargs) + len(arguments.args)
     return positional > len(arguments.defaults) or any(default is None for default in arguments.kw_defaults)
+
+
+def _wants_arguments(factory: Candidate) -> bool:
+    return isinstance(factory.leaf.node, ast.FunctionDef) and _required(factory.leaf.node)
 
 
 def _mentions(node: ast.AST, names: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grader import wire
+from grader import kernels, wire
 from grader.finding import Span
 from grader.graph import Graph, Mode, Module, Program, Role, Symbol, TensorInfo, read_ids, refs
 from grader.pictures import noise
@@ -21,7 +21,7 @@ from grader.worker.addresses import Addresses
 from grader.worker.explain import need_of_stand_in, refuse_exception
 from grader.worker.merge import Constants, Differs, Merger, refuse
 from grader.worker.refusal import Refused
-from grader.worker.stand_ins import path_of
+from grader.worker.stand_ins import given_at, path_of
 from grader.worker.tape import Audit, Raw, Tape, Trace, Value, Watch
 
 BATCHES = (4, 8)  # two sizes fit any line, a third verifies it; even ones, as some models split a batch
@@ -129,9 +129,23 @@ def refuse_unfit(model: nn.Module) -> None:
         raise Refused(Refusal("capture", message, fix="Construct the model on the CPU."))
 
 
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def lay_out_plainly(model: nn.Module) -> None:
+    """Give tensors whose channels lie last in memory the order that a graph has: a random mask follows the order."""
+    for _, _, _, _, tensor in held(model):
+        last = CHANNELS_LAST.get(tensor.dim())
+        if last is not None and tensor.layout == torch.strided and tensor.is_contiguous(memory_format=last):
+            numbers = tensor.detach().clone(memory_format=torch.contiguous_format)
+            if numbers.stride() != tensor.stride():
+                tensor.data = numbers
+
+
 def snapshot(model: nn.Module) -> Snapshot:
     """Return the tensors of a model, registered and plain attributes, with what they hold now."""
     refuse_unfit(model)
+    lay_out_plainly(model)
     taken = Snapshot()
     known: dict[int, int] = {}
     names: dict[int, list[str]] = {}
@@ -180,9 +194,12 @@ def forward(
 
 def warm_up(model: nn.Module, job: CaptureJob) -> Snapshot:
     """Run both modes once, so that lazy modules take their shape, and take the snapshot."""
+    kernels.suit(tensor.shape for role, _, _, _, tensor in held(model) if role == "parameter")
     for number, mode in enumerate(MODES):
         forward(model, mode, noise(BATCHES[0], job.input_shape, job.seed + number), job.seed, job)
-    return snapshot(model)
+    taken = snapshot(model)
+    kernels.suit(taken.leaves[info.id].shape for info in taken.infos if info.role == "parameter")
+    return taken
 
 
 class Capturer:
@@ -223,7 +240,7 @@ class Capturer:
         if tape.refusal is not None:
             raise Refused(tape.refusal)
         if path_of(output):
-            raise Refused(need_of_stand_in(path_of(output), None))
+            raise Refused(need_of_stand_in(path_of(output), given_at(path_of(output))))
         for path, count in tape.calls.items():
             self.calls[path] = self.calls.get(path, 0) + count
         if mode == "train":

@@ -134,6 +134,7 @@ class Outline:
                 function = decorator.func if isinstance(decorator, ast.Call) else decorator
                 if isinstance(function, ast.Name):
                     leaf.changes |= self.effects(function.id)[1]
+                    leaf.changes |= self._changed_by(decorator) if isinstance(decorator, ast.Call) else set()
                 elif (root := root_of(function)) and root not in self.imports:
                     leaf.changes.add(root)
 
@@ -251,6 +252,12 @@ class Outline:
 
 
 _ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Delete)
+
+
+def excludes(one: Leaf, other: Leaf) -> bool:
+    """Tell whether two statements stand in different branches of one `if`."""
+    pairs = zip(one.path, other.path, strict=False)
+    return any(block is twin and branch != side for (block, branch), (twin, side) in pairs)
 
 
 def root_of(node: ast.AST) -> str:

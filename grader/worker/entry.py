@@ -15,7 +15,7 @@ from types import ModuleType
 import msgspec
 
 from grader.protocol import CaptureJob, Probe
-from grader.worker import main, rehearsal
+from grader.worker import environment, main, rehearsal
 
 OURS = "grader"
 
@@ -43,6 +43,7 @@ class Withdrawn:
 def rehearse() -> None:
     """Do what every worker does, before any is forked."""
     _ours()
+    environment.replacements()
     rehearsal.rehearse()
 
 

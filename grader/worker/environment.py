@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NoReturn
 
 import torch
@@ -28,7 +29,8 @@ def prepare() -> None:
         setattr(owner, name, value)
 
 
-def replacements() -> list[tuple[Any, str, Any]]:
+@cache
+def replacements() -> tuple[tuple[Any, str, Any], ...]:
     """Return what `prepare` replaces: the owner, the name, the new value. Names that this torch lacks are left out."""
     rows = [
         *_rows(torch.utils.checkpoint, checkpoint=_checkpoint, checkpoint_sequential=_checkpoint_sequential),
@@ -62,7 +64,7 @@ def replacements() -> list[tuple[Any, str, Any]]:
         *_rows(nn, DataParallel=_Unwrapped),
         *_rows(nn.parallel, DataParallel=_Unwrapped, DistributedDataParallel=_Unwrapped),
     ]
-    return [row for row in rows if hasattr(row[0], row[1])]
+    return tuple(row for row in rows if hasattr(row[0], row[1]))
 
 
 def to_cpu(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> tuple[tuple[Any, ...], Any]:

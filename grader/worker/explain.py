@@ -14,9 +14,9 @@ from torch import nn
 from grader.finding import Span
 from grader.notebook import is_notebook
 from grader.protocol import CaptureJob, Frame, Refusal
-from grader.worker import places
+from grader.worker import pasted, places, spelling
 from grader.worker.modules import LeftOut
-from grader.worker.stand_ins import REPLACED, REPLACED_PARTS, StandInUsed, last_use, path_of
+from grader.worker.stand_ins import REPLACED, REPLACED_PARTS, StandInUsed, given_at, last_use, path_of
 
 Stage = Literal["load", "constructor", "forward"]
 
@@ -67,7 +67,8 @@ def refuse_exception(error: BaseException, stage: Stage, job: CaptureJob) -> Ref
     frames = places.frames_of(error.__traceback__)
     span = frames[-1].span if frames else None
     if isinstance(error, StandInUsed) or "StandIn" in raised.text:
-        return need_of_stand_in(getattr(error, "path", "") or _stand_in_near(error) or last_use(), span, frames)
+        path = getattr(error, "path", "") or _stand_in_near(error) or last_use()
+        return need_of_stand_in(path, given_at(path) or span, frames)
     case = next((case for rule in _RULES if (case := rule(raised)) is not None), None) or _plain(raised)
     return Refusal(
         code=case.code or stage,
@@ -83,7 +84,9 @@ def refuse_exception(error: BaseException, stage: Stage, job: CaptureJob) -> Ref
 def need_of_stand_in(path: str, span: Span | None, frames: tuple[Frame, ...] = ()) -> Refusal:
     """Return the refusal of a model that computes with an absent package."""
     root = path.lstrip(".").partition(".")[0] if path.startswith(".") else path.partition(".")[0]
-    if root in REPLACED or path.startswith((*REPLACED_PARTS, "torch.")):
+    if path.startswith("."):
+        what, fix = f"{root} is not part of the submission", f"Submit {root}.py beside the model."
+    elif root in REPLACED or path.startswith((*REPLACED_PARTS, "torch.")):
         what = f"{root if root != 'torch' else path} is replaced by a stand-in here"
         fix = "Write this part with torch.nn itself, or take it out of the model."
     else:
@@ -149,6 +152,8 @@ def _syntax(error: SyntaxError) -> Refusal:
         why, fix = "print without parentheses is Python 2.", "Write print(…); this file is read as Python 3."
     elif isinstance(error, TabError) or "tabs and spaces" in text:
         fix = "Indent with spaces only."
+    else:
+        fix = pasted.advice(places.text_of(file, line), text) or fix
     kind = name_of(error)
     return Refusal(
         "syntax",
@@ -170,7 +175,7 @@ def _plain(raised: _Raised) -> _Case:
             "The model's definition could not be run.",
             "Run the file once, as it was submitted, and fix what it says.",
         ),
-        "constructor": ("The model could not be constructed.", _construct_fix(raised.job)),
+        "constructor": ("The model could not be constructed.", _construct_fix(raised)),
         "forward": (
             f"The model was given a batch of images of shape {raised.input}.",
             f"Try it: model(torch.randn(2, {', '.join(map(str, raised.job.input_shape))})).",
@@ -180,9 +185,10 @@ def _plain(raised: _Raised) -> _Case:
     return _Case(None, _headline(raised), why, fix)
 
 
-def _construct_fix(job: CaptureJob) -> str:
-    given = ", ".join(f"{key}=…" for key in job.arguments)
-    return f"Construct it once on its own: model = {job.class_name or 'Net'}({given})."
+def _construct_fix(raised: _Raised) -> str:
+    given = ", ".join(f"{key}=…" for key in raised.job.arguments)
+    name = clean(spelling.constructed(raised.error), 100) or raised.job.class_name or "Net"
+    return f"Construct it once on its own: model = {name}({given})."
 
 
 def _headline(raised: _Raised) -> str:
@@ -355,6 +361,23 @@ def _attribute_case(attribute: Any, owner: Any, stage: Stage) -> _Case | None:
     return _Case(None, message, "Nothing has set it before this line.", fix)
 
 
+def _misspelt(raised: _Raised) -> _Case | None:
+    """A name that nothing binds, or that torch does not have."""
+    error = raised.error
+    try:
+        if type(error) is NameError:  # another class may say anything of its name
+            _, fix = spelling.unbound(error)
+            message = _headline(raised)
+        elif type(error) is AttributeError:
+            found, fix = spelling.absent(error)
+            message = f"{clean(found, 200)} ({_DOING[raised.stage]})"
+        else:
+            return None
+    except Exception:  # the names and objects are the submission's
+        return None
+    return _Case(None, message, "Python can't find this name.", clean(fix, 300)) if fix else None
+
+
 def _unset_module(raised: _Raised) -> _Case | None:
     lost = isinstance(raised.error, AttributeError) and re.search(
         r"before Module.__init__\(\) call|has no attribute '_(modules|parameters|buffers|(backward|forward)_hooks)'",
@@ -423,6 +446,13 @@ _RULES: tuple[Callable[[_Raised], _Case | None], ...] = (
         "A submission may hold few files open at once.",
         "Take the opening of files out of the model.",
     ),
+    _of_kind(
+        EOFError,
+        None,
+        "{line} ({where})",
+        "input() waits for someone at the keyboard; a submission is graded by itself.",
+        "Write the value into the source.",
+    ),
     _refused_by_the_system,
     _saying(
         "No usable temporary directory",
@@ -455,6 +485,7 @@ _RULES: tuple[Callable[[_Raised], _Case | None], ...] = (
     ),
     _unset_module,
     _absent_attribute,
+    _misspelt,
     _saying(
         'missing the required "forward" function',
         "forward",

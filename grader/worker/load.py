@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import random
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -33,7 +34,7 @@ from grader.worker.environment import device_rewrite
 from grader.worker.explain import clean, name_of, need_of_stand_in, refuse_exception
 from grader.worker.modules import SURROUNDINGS, Definitions, Files, install
 from grader.worker.refusal import Refused
-from grader.worker.stand_ins import HyperParameters, forget_uses, is_result, is_tool, path_of
+from grader.worker.stand_ins import REPLACED, HyperParameters, forget_uses, is_result, is_tool, path_of
 
 __all__ = ["Refused", "Submission", "load"]
 
@@ -127,6 +128,8 @@ class _Loading:
             hidden = self._hidden(definitions) if not found.unfit else {}
             if len(hidden) == 1:
                 return next(iter(hidden.values()))
+            if not hidden and not found.unfit and len(found.wanting) == 1:
+                return found.wanting[0]
             raise Refused(self._no_model(definitions, found, tuple(hidden)))
         if len(models) > 1:
             raise Refused(self._ambiguous(definitions, models))
@@ -201,8 +204,8 @@ class _Loading:
     def _where(self, line: int) -> str:
         return places.line_of(self.job.entry, line)
 
-    def _hidden(self, definitions: Definitions) -> dict[str, type]:
-        """Classes of modules that stand where few look: inside `try`, under the main block, made by `type(…)`."""
+    def _hidden(self, definitions: Definitions) -> dict[str, Any]:
+        """Models that stand where few look: classes inside `try` or made by `type(…)`, all in the main block."""
         found = {}
         for leaf in definitions.outline.leaves:
             node = leaf.node
@@ -210,9 +213,9 @@ class _Loading:
                 isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and root_of(node.value.func) == "type"
             )
             in_try = isinstance(node, ast.Try) and any(isinstance(inner, ast.ClassDef) for inner in ast.walk(node))
-            if made or in_try or (leaf.main and isinstance(node, ast.ClassDef)):
-                values = {name: definitions.find(name) for name in sorted(leaf.binds)}
-                found.update({name: value for name, value in values.items() if _is_model_class(value)})
+            if made or in_try or (leaf.main and (isinstance(node, ast.ClassDef) or _makes_sequential(node))):
+                values = _values(definitions, leaf)
+                found.update({name: value for name, value in values if _is_model_class(value) or _is_module(value)})
         return found
 
     def _no_model(self, definitions: Definitions, found: Found, hidden: tuple[str, ...]) -> Refusal:
@@ -235,16 +238,24 @@ class _Loading:
         if definitions.syntax is not None:
             return refuse_exception(definitions.syntax, "load", self.job)
         message = f"{entry} defines no model"
-        inner = _inner_class(definitions)
+        if _NOTEBOOK.match(self.job.files[entry]):
+            why = "It holds a notebook under the name of a Python file."
+            return Refusal("no-model", message, why=why, fix="Give its name the ending .ipynb.")
+        inner = _inner_model(definitions)
         if inner is not None:
             function, node = inner
+            what = f"class {node.name}" if isinstance(node, ast.ClassDef) else "the nn.Sequential"
             return Refusal(
                 "no-model",
                 message,
-                why=f"Class {node.name} is made inside {function.name}(), which only a running program calls.",
-                fix=f"Move class {node.name} to the top level of the file.",
+                why=f"{what[:1].upper()}{what[1:]} is made inside {function}(), which only a running program calls.",
+                fix=f"Move {what} to the top level of the file.",
                 span=places.span_of_header(node, entry),
             )
+        absent = _absent_base(definitions)
+        if absent is not None:
+            base, node = absent
+            return need_of_stand_in(base, places.span_of_header(node, entry))
         others = self._imported_models(definitions)
         return Refusal(
             "no-model",
@@ -392,6 +403,7 @@ class _Loading:
                     raise Refused(need_of_stand_in(path_of(value), _span_of_attribute(module, name)))
 
 
+_NOTEBOOK = re.compile(rb"\s*\{\s*\"(cells|metadata|nbformat)\"\s*:")
 _DEFINES_MODULE = re.compile(rb"class\s+\w+\s*\([^)]*Module")
 _TASK_ARGUMENTS: tuple[tuple[str, Callable[[CaptureJob], int]], ...] = (
     (r"(?i)(num|n|nb)?_?(class(es)?|outputs?)|out(put)?_(dim|size|features|shape|channels)", lambda job: job.classes),
@@ -448,8 +460,25 @@ def _literal(text: str) -> Any:
     return HyperParameters(value) if isinstance(value, dict) else value
 
 
+def _values(definitions: Definitions, leaf: Leaf) -> Iterator[tuple[str, Any]]:
+    """Yield the names that a statement binds with their values; the name of a caught exception is gone after it."""
+    for name in sorted(leaf.binds):
+        with contextlib.suppress(KeyError):
+            yield name, definitions.find(name)
+
+
 def _is_model_class(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, nn.Module) and value.forward is not nn.Module.forward
+
+
+def _is_module(value: Any) -> bool:
+    return isinstance(value, nn.Module)
+
+
+def _makes_sequential(node: ast.AST) -> bool:
+    """Tell whether a statement assigns an `nn.Sequential`, moved to a device or not."""
+    calls = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    return isinstance(node, ast.Assign) and any(dotted(name).rpartition(".")[2] == "Sequential" for name in calls)
 
 
 def _built_in_main(definitions: Definitions, models: tuple[Candidate, ...]) -> list[tuple[int, str]]:
@@ -464,13 +493,33 @@ def _built_in_main(definitions: Definitions, models: tuple[Candidate, ...]) -> l
     ]
 
 
-def _inner_class(definitions: Definitions) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, ast.ClassDef] | None:
-    """Return the first class of a module that stands inside a function, with that function."""
+def _absent_base(definitions: Definitions) -> tuple[str, ast.ClassDef] | None:
+    """Return the class of an absent package that a class of the file derives from, with that class."""
+    outline = definitions.outline
+    for leaf in sorted(outline.classes, key=lambda leaf: not _has_forward(leaf.node)):
+        assert isinstance(leaf.node, ast.ClassDef)
+        for base in leaf.node.bases:
+            root, _, rest = dotted(base).partition(".")
+            source = outline.imports.get(root)
+            path = f"{source.path}.{rest}".rstrip(".") if source is not None else ""
+            replaced = path.partition(".")[0] in REPLACED and not is_tool(path)
+            if replaced or path_of(definitions.made.get(leaf.index)):
+                return path or path_of(definitions.made[leaf.index]), leaf.node
+    return None
+
+
+def _has_forward(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and any(getattr(inner, "name", "") == "forward" for inner in node.body)
+
+
+def _inner_model(definitions: Definitions) -> tuple[str, ast.stmt] | None:
+    """Return the first class of a module, or nn.Sequential, inside a function, with that function's name."""
     for leaf in definitions.outline.leaves:
         if isinstance(leaf.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for inner in ast.walk(leaf.node):
-                if isinstance(inner, ast.ClassDef) and any(_is_module_name(base) for base in inner.bases):
-                    return leaf.node, inner
+                is_class = isinstance(inner, ast.ClassDef) and any(_is_module_name(base) for base in inner.bases)
+                if isinstance(inner, ast.stmt) and (is_class or _makes_sequential(inner)):
+                    return leaf.node.name, inner
     return None
 
 

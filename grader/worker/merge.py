@@ -21,10 +21,11 @@ from grader.worker.tape import Raw, Record, Trace, Value
 class Differs(Exception):
     """Two traces of one forward that don't agree, and where."""
 
-    def __init__(self, what: str, span: Span | None) -> None:
+    def __init__(self, what: str, span: Span | None, fix: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.span = span
+        self.fix = fix
 
 
 @dataclass
@@ -164,6 +165,9 @@ class Merger:
         if one.content is None or other.content is None:
             raise Differs("a tensor comes from another place", self.span)
         if not same_numbers(one.content, other.content):
+            if one.learned:
+                fix = "Make layers in __init__, as self.conv = …, and only call them in forward."
+                raise Differs("a layer is made anew in it", self.span or one.span, fix)
             raise Differs("a tensor that no recorded call made has other numbers each time", self.span or one.span)
         constant = self.constants.add(one.content, one.span or self.span, self.taken)
         self.taken.add(constant)
@@ -211,7 +215,8 @@ def refuse(differs: Differs, same_batch: bool) -> NoReturn:
                 "data-dependent",
                 f"forward does not compute the same each time: {differs.what}",
                 why="The grade is a statement about one fixed computation; this one changes from call to call.",
-                fix="Make forward the same for every input: no if on values, no Python randomness, no counters.",
+                fix=differs.fix
+                or "Make forward the same for every input: no if on values, no Python randomness, no counters.",
                 span=differs.span,
             )
         )

@@ -29,6 +29,7 @@ from grader.worker.refusal import Refused
 from grader.worker.stand_ins import REPLACED, REPLACED_PARTS, StandIn, StandInUsed
 
 _import = builtins.__import__
+_OF_A_KIND = "Submit the file as a .py file or a notebook."
 # What notebooks have without an import.
 _NOTEBOOK_NAMES = frozenset(("get_ipython", "display"))
 # Causes that lie in where the code runs, not in the code: what only adjusts a definition is then left out, with a note.
@@ -102,7 +103,9 @@ class Files:
         try:
             text = manifest_text(path, self.job.files[path])
         except ValueError as error:
-            raise Refused(Refusal("syntax", str(error), fix="Submit the file as a .py file or a notebook.")) from None
+            is_encoding = "UTF-8" in str(error)
+            fix = "In most editors: Save with Encoding, then UTF-8." if is_encoding else _OF_A_KIND
+            raise Refused(Refusal("syntax", str(error), fix=fix)) from None
         places.remember(path, text)
         return text
 

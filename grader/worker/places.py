@@ -76,7 +76,7 @@ def span_of_node(node: ast.stmt | ast.expr, file: str) -> Span:
 def span_of_header(node: ast.stmt, file: str) -> Span:
     """Return the first line of a definition: a class is named by its header, not by its whole body."""
     span = span_of_node(node, file)
-    text = _line(file, span.line)
+    text = text_of(file, span.line)
     return Span(file, span.line, span.column, span.line, len(text.split("#")[0].rstrip()) + 1)
 
 
@@ -93,13 +93,14 @@ def _span_at(code: CodeType, lasti: int, line: int | None) -> Span:
 
 def _column(file: str, line: int, offset: int) -> int:
     """A 1-based column in code points for an offset in UTF-8 bytes."""
-    text = _line(file, line)
+    text = text_of(file, line)
     if text.isascii():
         return offset + 1
     return len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "replace")) + 1
 
 
-def _line(file: str, line: int) -> str:
+def text_of(file: str, line: int) -> str:
+    """Return a line of a file; '' where there is none."""
     lines = _lines.get(file, [])
     return lines[line - 1] if 0 < line <= len(lines) else ""
 

@@ -12,6 +12,7 @@ import sys
 import msgspec
 import torch
 
+from grader import kernels
 from grader.protocol import CaptureJob, Probe
 from grader.worker import main, modules, places
 
@@ -81,6 +82,7 @@ def rehearse() -> None:
         main.traced(JOB)
         main.run_plain(JOB, _Answers())
     finally:
+        kernels.suit_training()
         modules.uninstall()
         places.forget()
         sys.argv[:] = arguments

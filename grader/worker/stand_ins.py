@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from grader.finding import Span
+from grader.worker import places
+
 # Never imported, present or not: heavy, broken beside another torch, or of no use to a model's definition.
 REPLACED = frozenset(
     "torchvision torchaudio torchtext matplotlib seaborn plotly bokeh pylab cv2 albumentations PIL imgaug skimage"
@@ -46,9 +49,19 @@ def last_use() -> str:
     return _last_use[-1] if _last_use else ""
 
 
+# Where each stand-in was last given a tensor: its result fails later, or never.
+_given: dict[str, Span] = {}
+
+
+def given_at(path: str) -> Span | None:
+    """Return where the submission last gave a tensor to a stand-in; None where it gave none."""
+    return _given.get(path)
+
+
 def forget_uses() -> None:
     """Begin with another submission."""
     _last_use.clear()
+    _given.clear()
 
 
 def is_tool(path: str) -> bool:
@@ -74,8 +87,12 @@ class StandIn:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs and isinstance(args[0], (type, FunctionType)):
             return args[0]  # decoration
-        if self._path.endswith("_") and any(isinstance(item, torch.Tensor) for item in args):
-            _work(self)  # in place, so that a result nobody reads is no sign of being harmless
+        if any(isinstance(item, torch.Tensor) for item in args):
+            if self._path.endswith("_"):
+                _work(self)  # in place, so that a result nobody reads is no sign of being harmless
+            place = places.nearest(sys._getframe())
+            if place is not None:
+                _given[self._path] = place
         return StandIn(self._path, result=True)
 
     def __getitem__(self, key: Any) -> Any:

@@ -45,12 +45,16 @@ Raw = Any  # an argument with its tensors replaced by Values
 
 @dataclass(eq=False, slots=True)
 class Value:
-    """A tensor as the tape knows it. `content` is kept of tensors that came from nowhere, as first seen."""
+    """A tensor as the tape knows it. `content` is kept of tensors that came from nowhere, as first seen.
+
+    `learned` tells that it is a parameter, of a layer that no module registers.
+    """
 
     leaf: int | None = None
     content: Tensor | None = None
     span: Span | None = None
     record: Record | None = None
+    learned: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -126,6 +130,8 @@ class Tape(TorchFunctionMode):
     def record(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a call that is in the operator table, and write it down."""
         grad = torch.is_grad_enabled()
+        if name in FILLS and isinstance(args[0], Tensor):
+            self.made_by_fill(args[0])
         raw_args = tuple([self.encode(argument, name) for argument in _with_index(name, args)])
         raw_args = tuple(
             item for item in raw_args if item is not DEVICE and not (name in MOVES and isinstance(item, str))
@@ -155,6 +161,20 @@ class Tape(TorchFunctionMode):
             fix = "Replace the Python loop by one tensor operation."
             self.refuse(Refusal("limit", message, span=record.span, fix=fix))
         return result
+
+    def made_by_fill(self, tensor: Tensor) -> None:
+        """Record where a tensor comes from that is overwritten whole: `torch.Tensor(2, 3).uniform_()`.
+
+        That constructor can't be recorded, and what it leaves in memory is different each time.
+        """
+        memory = _memory(tensor)
+        if id(tensor) in self.values or tensor._base is not None or memory in self.owned or memory in self.derived:
+            return
+        shape, dtype = [int(extent) for extent in tensor.shape], str(tensor.dtype).removeprefix("torch.")
+        span = places.nearest(sys._getframe())
+        made = Record("torch.zeros", (shape,), {"dtype": Symbol(dtype)}, (), self.module, torch.is_grad_enabled(), span)
+        made.outputs = (self.settle(tensor, made),)
+        self.records.append(made)
 
     def refuse(self, refusal: Refusal) -> NoReturn:
         """End the forward; the refusal is kept too, as student code may catch everything."""
@@ -209,6 +229,14 @@ class Tape(TorchFunctionMode):
         )
 
     def unsupported(self, short: str | tuple[str, str]) -> Refusal:
+        if short == ("__set__", "data"):
+            return Refusal(
+                "unsupported",
+                "forward puts other numbers into a tensor's data",
+                why="That reaches past what PyTorch records, so the grader can't follow it.",
+                fix="Compute with a changed copy: F.conv2d(x, self.conv.weight * self.mask, self.conv.bias).",
+                span=places.nearest(sys._getframe()),
+            )
         name = short if isinstance(short, str) else f"{short[1]} ({short[0].strip('_')})"
         return Refusal(
             "unsupported",
@@ -257,7 +285,8 @@ class Tape(TorchFunctionMode):
         else:
             content = tensor.detach().clone()
             self.outside.setdefault(id(tensor), (tensor, content))
-            value = Value(content=content, span=places.nearest(sys._getframe()))
+            learned = isinstance(tensor, nn.Parameter)
+            value = Value(content=content, span=places.nearest(sys._getframe()), learned=learned)
         self.values[id(tensor)] = value
         self.alive.append(tensor)
         return value
@@ -272,6 +301,7 @@ def _with_index(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 INDEXING = frozenset(("torch.Tensor.__getitem__", "torch.Tensor.__setitem__"))
+FILLS = frozenset(f"torch.Tensor.{name}_" for name in ("uniform", "normal", "exponential", "random", "fill", "zero"))
 DEVICE = object()
 PLAIN = frozenset((int, float, bool, str, type(None)))
 PLACEMENT = frozenset(("device", "pin_memory", "layout", "generator", "_stacklevel"))
@@ -322,12 +352,13 @@ HARMLESS = frozenset(("aten.detach.default", "aten.alias.default", "aten.lift_fr
 class Watch:
     """Keeps track of which module runs, for the tape that records.
 
-    A change of `nn.Module` reaches each of its some hundred subclasses, so one serves all traces of a model.
+    A change of `nn.Module` reaches each of its some hundred subclasses, so one serves all traces of a model; one of
+    `__call__` would be written into every one of them, on as many pages of memory.
     """
 
     def __init__(self) -> None:
         self.tape: Tape | None = None
-        self.call = nn.Module.__call__
+        self.call: Callable[..., Any] = nn.Module._call_impl
 
     def __enter__(self) -> Watch:
         call = self.call
@@ -344,11 +375,11 @@ class Watch:
             finally:
                 tape.modules.pop()
 
-        nn.Module.__call__ = tracked  # type: ignore[method-assign]
+        nn.Module._call_impl = tracked  # type: ignore[method-assign, assignment]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        nn.Module.__call__ = self.call  # type: ignore[method-assign]
+        nn.Module._call_impl = self.call  # type: ignore[method-assign]
 
     @contextmanager
     def of(self, tape: Tape) -> Iterator[None]:

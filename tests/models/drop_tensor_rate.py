@@ -1,0 +1,18 @@
+# model: Net
+# expect: parameters=362 pass; batch-norm pass; dropout pass; global-average-pool pass; linear pass; output pass
+# note: p may be a tensor of one number.
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 16, 3, stride=2)
+        self.bn = nn.BatchNorm2d(16)
+        self.drop = nn.Dropout(torch.tensor(0.1))
+        self.head = nn.Conv2d(16, 10, 1)
+
+    def forward(self, x):
+        return self.head(self.drop(F.relu(self.bn(self.stem(x))))).mean((2, 3))
