@@ -4,9 +4,10 @@
 
 `count` generated submissions (benchmarks/submissions.py: good, failing, broken and hostile mixed) are graded by one
 `s5-grade class`, static rules only. The yardstick in the same run: a `sample` of the same files, each by an `s5-grade
-FILE` of its own, as many at a time. Printed: total time, rate, CPU time, the memory of all processes together
-(proportional set size, which counts shared pages once) in each tenth of the run, and the ratio of the rates. CPU time
-is that of the front, the template and all that it has waited for, as last seen within half a second of the end.
+FILE` of its own, as many at a time. Printed: total time, rate, CPU time, that of a submission and the memory of all
+processes together (proportional set size, which counts shared pages once) in each tenth of the run, and the ratio of
+the rates. CPU time is that of the front, the template and all that it has waited for, as last seen within half a second
+of the end; it shows growth where a busy machine's clock can't.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -37,21 +40,54 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 @dataclass
 class Watched:
-    """What this process has started, while it runs: the memory of it all in MiB, look by look, and its CPU seconds."""
+    """What this process has started, while it grades into a gradebook.
 
+    Look by look: the memory of it all in MiB, its CPU seconds so far, and how many results the gradebook has.
+    """
+
+    book: Path
     memory: list[float] = field(default_factory=list)
-    cpu: float = 0.0
+    cpus: list[float] = field(default_factory=list)
+    results: list[int] = field(default_factory=list)
 
     def until(self, ended: threading.Event) -> None:
         while not ended.wait(LOOK_SECONDS):
             members = [pid for pid, _ in descendants()]
             self.memory.append(sum(map(proportional, members)) / MIB)
-            self.cpu = max(self.cpu, sum(map(cpu_seconds, members)))
+            self.cpus.append(max([*self.cpus[-1:], sum(map(cpu_seconds, members))]))  # one may end between two looks
+            self.results.append(count_of(self.book))
 
-    def tenths(self) -> list[float]:
-        """Return the median memory of each tenth of the run."""
-        cuts = [len(self.memory) * tenth // 10 for tenth in range(11)]
-        return [statistics.median(self.memory[start:end]) for start, end in pairwise(cuts) if end > start]
+    @property
+    def cpu(self) -> float:
+        """CPU seconds in all."""
+        return self.cpus[-1] if self.cpus else 0.0
+
+    def memories(self) -> list[float]:
+        """Return the median memory of each tenth of the run, in MiB."""
+        return [statistics.median(self.memory[start:end]) for start, end in tenths(len(self.memory))]
+
+    def costs(self) -> list[float]:
+        """Return the CPU milliseconds of a submission in each tenth of the run."""
+        ends = [(start, end - 1) for start, end in tenths(len(self.cpus))]
+        return [
+            1000 * (self.cpus[end] - self.cpus[start]) / (self.results[end] - self.results[start])
+            for start, end in ends
+            if self.results[end] > self.results[start]
+        ]
+
+
+def tenths(count: int) -> list[tuple[int, int]]:
+    """Return where each tenth of so many looks begins and ends, without those that are empty."""
+    return [(start, end) for start, end in pairwise(count * tenth // 10 for tenth in range(11)) if end > start]
+
+
+def count_of(book: Path) -> int:
+    """Return how many results a gradebook has; 0 while there is none."""
+    try:
+        with closing(sqlite3.connect(f"file:{book}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM results").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
 
 
 def proportional(pid: int) -> int:
@@ -78,7 +114,7 @@ def class_run(folder: Path, jobs: int, *options: str) -> tuple[float, Watched, C
     command = [str(PROGRAM), "class", str(folder), "--gradebook", str(book), "--jobs", str(jobs), "--jsonl", str(table)]
     began = time.perf_counter()
     process = subprocess.Popen([*command, *options], env=ONE_THREAD, stdout=subprocess.DEVNULL)
-    watched, ended = Watched(), threading.Event()
+    watched, ended = Watched(book), threading.Event()
     watcher = threading.Thread(target=watched.until, args=(ended,))
     watcher.start()
     process.wait()
@@ -113,7 +149,8 @@ def benchmark(count: int, sample: int, jobs: int, seed: int) -> None:
     print(f"{count:,} submissions in {seconds:.1f} s, {jobs} at a time: {rate:.1f} a second")
     print(f"each {1000 * seconds / count:.1f} ms, CPU time {1000 * cpu / count:.1f} ms, load {os.getloadavg()[0]:.1f}")
     print("verdicts: " + ", ".join(f"{number:,} {verdict}" for verdict, number in sorted(verdicts.items())))
-    print("memory in each tenth of the run, MiB: " + " ".join(f"{used:.0f}" for used in watched.tenths()))
+    print("CPU time of each in each tenth of the run, ms: " + " ".join(f"{cost:.0f}" for cost in watched.costs()))
+    print("memory in each tenth of the run, MiB: " + " ".join(f"{used:.0f}" for used in watched.memories()))
     print(f"peak {max(watched.memory, default=0):.0f} MiB")
     if sample:
         print(f"a process each, {jobs} at a time: {alone:.2f} a second; the class is {rate / alone:.1f} times as fast")

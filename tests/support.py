@@ -48,6 +48,7 @@ def prepared() -> Iterator[None]:
     finally:
         for owner, name, value in kept:
             setattr(owner, name, value)
+        torch.backends.mkldnn.set_flags(True)
 
 
 def capture_text(text: str, **changes: Any) -> bytes:

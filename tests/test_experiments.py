@@ -230,7 +230,7 @@ def test_what_seven_sigmoids_leave_of_an_image_is_seen_in_double_precision(
     (dropout,) = (step.index for step in laboratory.facts["train"].live_steps("dropout"))
     assert laboratory.follows_input("train")
     assert laboratory.matters("train", {dropout: "identity"})
-    monkeypatch.setattr("grader.experiments.FINE", 0)  # without it, float32 shows nothing of either
+    monkeypatch.setattr("grader.experiments.effects.FINE", 0)  # without it, float32 shows nothing of either
     assert not laboratory.follows_input("train")
 
 

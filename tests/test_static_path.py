@@ -17,15 +17,15 @@ import torch
 from msgspec import structs
 from support import HEADER, capture_text, graded
 
-from grader import executor, experiments, kernels, rehearsal, rows, wire
-from grader.experiments import Laboratory
+from grader import executor, kernels, rehearsal, rows, wire
+from grader.experiments import Laboratory, effects
 from grader.protocol import CheckRequest, TrainRequest
 from grader.sandbox import pages, preload
 from grader.sandbox import text as segment
 from grader.sandbox.control import Setup, Terms
 from grader.sandbox.linux import _libc, align_break, munmap
 from grader.sandbox.standing import thread_count
-from grader.worker import entry, modules
+from grader.worker import entry, finder
 from grader.worker.addresses import NUMBER_BITS, OBJECT_BITS, Addresses
 from grader.worker.refusal import Refused
 
@@ -124,7 +124,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
         answers.append(rows.alike(*arguments))  # type: ignore[arg-type]
         return answers[-1]
 
-    monkeypatch.setattr(experiments, "rows", SimpleNamespace(alike=alike))
+    monkeypatch.setattr(effects, "rows", SimpleNamespace(alike=alike))
     yield answers
 
 
@@ -207,7 +207,7 @@ def test_a_rehearsal_leaves_nothing_behind() -> None:
             torch._C._get_mkldnn_enabled(),
         )
 
-    modules.uninstall()  # what other tests have left
+    finder.uninstall()  # what other tests have left
     before = state()
     executor.rehearse()
     entry.rehearse()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grader.checks._boxes import LOST, Back, Box, Lost, moved, regridded
-from grader.checks.linear import summed_axes
+from grader.checks._summed import summed_axes
 from grader.facts import Operand, Shape, Step, integers
 from grader.graph import Arg, Items, Ref, Size, Slice, Symbol
 from grader.kinds import Kind

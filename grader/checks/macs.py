@@ -43,7 +43,7 @@ import msgspec
 
 from grader.checks._layers import convolution
 from grader.checks._subject import Subject, span_of, times
-from grader.checks.linear import summed_axes
+from grader.checks._summed import summed_axes
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
 from grader.kinds import MULTIPLYING

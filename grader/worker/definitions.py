@@ -1,4 +1,4 @@
-"""What the top level of a file defines: its statements, and the names that each one reads, binds and changes."""
+"""What the top level of a file defines: which statements give a name its value, in which order."""
 
 from __future__ import annotations
 import __future__
@@ -6,15 +6,25 @@ import __future__
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Union
+from dataclasses import dataclass
 
-Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_DEFINITIONS = (ast.ClassDef, *_FUNCTIONS)
-_IMPORTS = (ast.Import, ast.ImportFrom)
-_BLOCKS = (ast.Try, ast.With, ast.For, ast.AsyncFor, ast.While, ast.If, ast.ExceptHandler)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+from grader.worker.expressions import Function, is_program, root_of
+from grader.worker.statements import (
+    ASSIGNMENTS,
+    ATTRIBUTE_SETTERS,
+    DEFINITIONS,
+    FUNCTIONS,
+    IMPORTS,
+    Leaf,
+    Path,
+    bare_calls,
+    bound_by,
+    bound_in,
+    changed_targets,
+    scan,
+    target_names,
+)
+
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 # Methods that change the object they are called on, beside those whose names end with an underscore or begin as below.
@@ -27,40 +37,6 @@ _REPARAMETRISERS = frozenset(
     "weight_norm spectral_norm orthogonal register_parametrization remove_parametrizations remove_weight_norm"
     " remove_spectral_norm l1_unstructured random_unstructured ln_structured random_structured".split()
 )
-_ATTRIBUTE_SETTERS = frozenset(("setattr", "delattr"))
-# Calls that only programs make: a statement that makes one is never run.
-_PROGRAM = frozenset(("backward", "step", "zero_grad", "load_state_dict"))
-# Settings of the machine, not of what is computed; to touch the compiler's costs seconds.
-_SETTINGS = ("torch.backends", "torch._dynamo", "torch._inductor", "torch.cuda", "torch.multiprocessing")
-
-Path = tuple[tuple[ast.stmt, str], ...]
-
-
-@dataclass
-class Leaf:
-    """A top-level statement, or one inside top-level `if` and `with` blocks, whose headers make its `path`.
-
-    `reads` are names that running it reads, `later` those that only its functions read, `bases` those of a class's
-    header. `changes` are names whose objects it changes, `patched` those that it does so by assignment; `aliases` are
-    bound to parts of these. `main` stands under `if __name__ == "__main__"`; `program` trains.
-    """
-
-    index: int
-    node: ast.stmt
-    path: Path
-    main: bool
-    reads: set[str] = field(default_factory=set)
-    later: set[str] = field(default_factory=set)
-    bases: set[str] = field(default_factory=set)
-    binds: set[str] = field(default_factory=set)
-    changes: set[str] = field(default_factory=set)
-    aliases: set[str] = field(default_factory=set)
-    patched: set[str] = field(default_factory=set)
-    program: bool = False
-
-    @property
-    def line(self) -> int:
-        return self.node.lineno
 
 
 @dataclass(frozen=True)
@@ -101,20 +77,20 @@ class Outline:
 
     def _add(self, leaf: Leaf) -> None:
         self.leaves.append(leaf)
-        _scan(leaf)
+        scan(leaf)
         node = leaf.node
         if isinstance(node, ast.ClassDef):
             self.classes.append(leaf)
-        elif isinstance(node, _FUNCTIONS):
+        elif isinstance(node, FUNCTIONS):
             self.functions[node.name] = node
         for inner in [node] if not isinstance(node, (ast.Try, *_LOOPS)) else ast.walk(node):
-            if isinstance(inner, _IMPORTS):
+            if isinstance(inner, IMPORTS):
                 self._note_import(inner)
 
     def _note_import(self, node: ast.Import | ast.ImportFrom) -> None:
         for alias in node.names:
             if isinstance(node, ast.Import):
-                bound = _bound_by(alias)
+                bound = bound_by(alias)
                 self.imports[bound] = Import(alias.name if alias.asname else bound, "", 0)
             elif node.module == "__future__":
                 self.flags |= getattr(getattr(__future__, alias.name, None), "compiler_flag", 0)
@@ -125,11 +101,11 @@ class Outline:
 
     def _note_effects(self, leaf: Leaf) -> None:
         """Calls whose results are not kept, and decorators, may change what they are given or what they name."""
-        for call in _bare_calls(leaf.node):
+        for call in bare_calls(leaf.node):
             leaf.changes |= self._changed_by(call)
         if isinstance(leaf.node, _LOOPS):
             leaf.changes |= _owners(leaf.changes, leaf.node)
-        if isinstance(leaf.node, _DEFINITIONS):
+        if isinstance(leaf.node, DEFINITIONS):
             for decorator in leaf.node.decorator_list:
                 function = decorator.func if isinstance(decorator, ast.Call) else decorator
                 if isinstance(function, ast.Name):
@@ -142,7 +118,7 @@ class Outline:
         function = call.func
         last = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
         arguments = [root for item in call.args if (root := root_of(item))]
-        if last in _ATTRIBUTE_SETTERS or last in _REPARAMETRISERS:
+        if last in ATTRIBUTE_SETTERS or last in _REPARAMETRISERS:
             return set(arguments[:1])
         if isinstance(function, ast.Attribute):
             changed = set()
@@ -179,13 +155,13 @@ class Outline:
         for inner in ast.walk(node):
             if isinstance(inner, ast.Global):
                 declared.update(inner.names)
-            elif isinstance(inner, _ASSIGNMENTS):
-                changed |= _changed_targets(inner)
+            elif isinstance(inner, ASSIGNMENTS):
+                changed |= changed_targets(inner)
             elif isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call):
                 changed |= self._changed_by(inner.value)
         changed |= _owners(changed, node)
         positions = {place for place, parameter in enumerate(parameters) if parameter in changed}
-        return positions, (changed - _bound_in(node)) | declared
+        return positions, (changed - bound_in(node)) | declared
 
     def visible(self, name: str, horizon: int | None) -> list[int]:
         """Return the statements that bind a name, in order; those of the main block only where there is no other."""
@@ -251,41 +227,10 @@ class Outline:
         return body
 
 
-_ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Delete)
-
-
 def excludes(one: Leaf, other: Leaf) -> bool:
     """Tell whether two statements stand in different branches of one `if`."""
     pairs = zip(one.path, other.path, strict=False)
     return any(block is twin and branch != side for (block, branch), (twin, side) in pairs)
-
-
-def root_of(node: ast.AST) -> str:
-    """Return the name that an expression such as `net.layers[0].weight` starts from; '' if it starts from none."""
-    while True:
-        if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
-            node = node.value
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            node = node.func
-        else:
-            return node.id if isinstance(node, ast.Name) else ""
-
-
-def dotted(node: ast.AST) -> str:
-    """Return `a.b.c` for an expression that is only names and dots, else ''."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
-
-
-def is_program(node: ast.AST) -> bool:
-    """Tell whether code trains or restores a model: it makes a call that only such programs make."""
-    return any(
-        isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in _PROGRAM
-        for inner in ast.walk(node)
-    )
 
 
 def is_main_guard(node: ast.stmt) -> bool:
@@ -314,136 +259,11 @@ def _leaves(body: list[ast.stmt], path: Path, main: bool) -> Iterator[tuple[ast.
             yield node, path, main
 
 
-def _scan(leaf: Leaf) -> None:
-    """Fill in what a statement reads, binds and changes."""
-    node = leaf.node
-    _Scan(leaf).run()
-    if isinstance(node, ast.ClassDef):
-        leaf.bases = {inner.id for base in node.bases for inner in ast.walk(base) if isinstance(inner, ast.Name)}
-    for call in _bare_calls(node):
-        if isinstance(call.func, ast.Name) and call.func.id in _ATTRIBUTE_SETTERS and call.args:
-            leaf.patched.add(root_of(call.args[0]))
-    if not isinstance(node, _DEFINITIONS):
-        leaf.program = is_program(node)
-
-
-class _Scan:
-    """Walks what a statement evaluates when it runs: class bodies, decorators and defaults, but no function's body.
-
-    `nested` is set inside a class body, where a binding is the class's own.
-    """
-
-    def __init__(self, leaf: Leaf) -> None:
-        self.leaf = leaf
-        self.stack: list[tuple[ast.AST, bool]] = [(leaf.node, False)]
-        for block, _ in leaf.path:
-            if isinstance(block, ast.If):
-                self.push([block.test], False)
-            elif isinstance(block, ast.With):
-                self.push(block.items, False)
-
-    def run(self) -> None:
-        while self.stack:
-            node, nested = self.stack.pop()
-            if type(node) is not ast.Constant:
-                self.visit(node, nested)
-
-    def push(self, nodes: Iterable[ast.AST], nested: bool) -> None:
-        self.stack.extend([(node, nested) for node in nodes])
-
-    def visit(self, node: ast.AST, nested: bool) -> None:
-        if isinstance(node, ast.Name):
-            self.name(node, nested)
-        elif isinstance(node, (*_FUNCTIONS, ast.Lambda)):
-            self.function(node, nested)
-        elif isinstance(node, _COMPREHENSIONS):
-            own = {name for part in node.generators for name in _target_names(part.target)}
-            self.leaf.reads |= {item.id for item in ast.walk(node) if isinstance(item, ast.Name)} - own
-        elif isinstance(node, ast.ClassDef):
-            self.bind([node.name], nested)
-            self.push((*node.decorator_list, *node.keywords, *node.bases), nested)
-            self.push(node.body, True)
-        elif isinstance(node, _IMPORTS):
-            self.bind([_bound_by(alias) for alias in node.names if alias.name != "*"], nested)
-        else:
-            self.other(node, nested)
-
-    def bind(self, names: Iterable[str], nested: bool) -> None:
-        if not nested:
-            self.leaf.binds.update(names)
-
-    def name(self, node: ast.Name, nested: bool) -> None:
-        if isinstance(node.ctx, ast.Load):
-            self.leaf.reads.add(node.id)
-        elif isinstance(node.ctx, ast.Store):
-            self.bind([node.id], nested)
-
-    def function(self, node: Function | ast.Lambda, nested: bool) -> None:
-        if not isinstance(node, ast.Lambda):
-            self.bind([node.name], nested)
-            self.push((*node.decorator_list, *_annotations(node)), nested)
-        self.push((*node.args.defaults, *filter(None, node.args.kw_defaults)), nested)
-        self.leaf.later |= _free(node)
-
-    def other(self, node: ast.AST, nested: bool) -> None:
-        leaf = self.leaf
-        if isinstance(node, _ASSIGNMENTS) and not nested:
-            changed = _changed_targets(node)
-            leaf.changes |= changed
-            leaf.patched |= changed
-            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-                leaf.reads.add(node.target.id)
-            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-                _note_alias(leaf, node.targets, node.value.func)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            self.bind([node.name], nested)
-        self.push(ast.iter_child_nodes(node), nested)
-
-
-def _bound_by(alias: ast.alias) -> str:
-    return alias.asname or alias.name.partition(".")[0]
-
-
-def _note_alias(leaf: Leaf, targets: list[ast.expr], function: ast.expr) -> None:
-    """`group = parser.add_argument_group()` changes the parser, and so does what is done to the group."""
-    if isinstance(function, ast.Attribute) and function.attr.startswith("add_") and (root := root_of(function.value)):
-        leaf.changes.add(root)
-        leaf.aliases.update(target.id for target in targets if isinstance(target, ast.Name))
-
-
-def _is_setting(node: ast.AST) -> bool:
-    targets = node.targets if isinstance(node, (ast.Assign, ast.Delete)) else [getattr(node, "target", node)]
-    return any(dotted(target).startswith(_SETTINGS) for target in targets)
-
-
-def _changed_targets(node: ast.AST) -> set[str]:
-    """Roots of the attributes and items that an assignment or `del` writes."""
-    targets = node.targets if isinstance(node, (ast.Assign, ast.Delete)) else [getattr(node, "target", node)]
-    found: set[str] = set()
-    while targets:
-        target = targets[0]
-        targets = [*targets[1:], *(target.elts if isinstance(target, (ast.Tuple, ast.List)) else ())]
-        if isinstance(target, (ast.Attribute, ast.Subscript)) and not _is_setting(node):
-            found.add(root_of(target))
-    return found - {""}
-
-
-def _bare_calls(node: ast.stmt) -> Iterator[ast.Call]:
-    """Calls whose results nobody keeps, at the top level or inside its blocks."""
-    stack: list[ast.AST] = [node]
-    while stack:
-        inner = stack.pop()
-        if isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call):
-            yield inner.value
-        elif isinstance(inner, _BLOCKS):
-            stack.extend(ast.iter_child_nodes(inner))
-
-
 def _owners(changed: set[str], node: ast.AST) -> set[str]:
     """Who changes with the elements: what is done to `layer` in `for layer in model.modules()` is done to the model."""
     found: set[str] = set()
     for inner in ast.walk(node):
-        if isinstance(inner, (ast.For, ast.comprehension)) and _target_names(inner.target) & changed:
+        if isinstance(inner, (ast.For, ast.comprehension)) and target_names(inner.target) & changed:
             arguments = inner.iter.args if isinstance(inner.iter, ast.Call) else []  # enumerate(…), zip(…), reversed(…)
             found |= {root_of(item) for item in (inner.iter, *arguments)}
     return found - {""}
@@ -452,55 +272,3 @@ def _owners(changed: set[str], node: ast.AST) -> set[str]:
 def _is_mutator(method: str) -> bool:
     in_place = method.endswith("_") and not method.endswith("__")
     return in_place or method in _MUTATORS or method.startswith(_MUTATING_PREFIXES)
-
-
-def _annotations(node: Function) -> Iterator[ast.expr]:
-    arguments = node.args
-    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
-        if argument is not None and argument.annotation is not None:
-            yield argument.annotation
-    if node.returns is not None:
-        yield node.returns
-
-
-def _target_names(node: ast.AST) -> set[str]:
-    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-
-
-def _bound_in(node: Function) -> set[str]:
-    return _loads_and_bound(node)[1]
-
-
-def _free(node: Function | ast.Lambda) -> set[str]:
-    """Names that a function may read from its module: used when asking which definition uses which."""
-    loads, bound = _loads_and_bound(node)
-    return loads - bound
-
-
-def _loads_and_bound(node: Function | ast.Lambda) -> tuple[set[str], set[str]]:
-    """Names that are read and names that are bound inside a function; those declared global count as read only."""
-    loads: set[str] = set()
-    bound: set[str] = set()
-    declared: set[str] = set()
-    stack: list[ast.AST] = [node.args, *(node.body if isinstance(node.body, list) else [node.body])]
-    while stack:
-        inner = stack.pop()
-        kind = type(inner)
-        if kind is ast.Name:
-            (loads if type(inner.ctx) is ast.Load else bound).add(inner.id)  # type: ignore[attr-defined]
-        elif kind is ast.arg:
-            bound.add(inner.arg)  # type: ignore[attr-defined]
-        elif kind is ast.Global:
-            declared.update(inner.names)  # type: ignore[attr-defined]
-        elif isinstance(inner, _IMPORTS):
-            bound.update(_bound_by(alias) for alias in inner.names)
-        elif kind is not ast.Constant:
-            if isinstance(inner, _DEFINITIONS):
-                bound.add(inner.name)
-            for name in inner._fields:
-                value = getattr(inner, name)
-                if isinstance(value, list):
-                    stack.extend([item for item in value if isinstance(item, ast.AST)])
-                elif isinstance(value, ast.AST):
-                    stack.append(value)
-    return loads, bound - declared

@@ -14,7 +14,7 @@ import torch
 
 from grader import kernels
 from grader.protocol import CaptureJob, Probe
-from grader.worker import main, modules, places
+from grader.worker import finder, main, places
 
 PATH = "rehearsal.py"
 MODEL = b'''"""What most submissions are made of."""
@@ -83,7 +83,7 @@ def rehearse() -> None:
         main.run_plain(JOB, _Answers())
     finally:
         kernels.suit_training()
-        modules.uninstall()
+        finder.uninstall()
         places.forget()
         sys.argv[:] = arguments
         random.setstate(numbers)

@@ -1,0 +1,43 @@
+"""How far two results lie apart, and whether that is more than rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+EFFECT = 1e-4  # of the largest output: less is rounding
+ROUNDING = 1e-6  # of the largest of weights: what even ones may differ by
+UNEVEN = 1e-3  # of what a change of the means does: less is rounding
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    return (
+        float((one - other).abs().max())
+        if one.shape == other.shape and one.numel()
+        else float(one.shape != other.shape)
+    )
+
+
+def differ(one: Tensor, other: Tensor) -> bool:
+    if not one.numel():
+        return False
+    spread = float((one - one.mean(0, keepdim=True)).abs().max())
+    rounding = 16 * torch.finfo(one.dtype).eps * float(one.abs().max()) if one.is_floating_point() else 0.0
+    return distance(one, other) > max(EFFECT * spread, rounding, 1e-12)
+
+
+def all_identical(one: Sequence[Tensor] | None, other: Sequence[Tensor] | None) -> bool:
+    """Tell whether two runs of a node gave the same, finite numbers."""
+    if one is None or other is None or len(one) != len(other):
+        return False
+    return all(bool(torch.isfinite(a).all()) and torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def uneven(tensor: Tensor, axes: Sequence[int], rounding: float = ROUNDING) -> bool:
+    inside = [axis for axis in axes if -tensor.dim() <= axis < tensor.dim()]
+    if not inside or not tensor.numel():
+        return False
+    spread = tensor.double().amax(inside) - tensor.double().amin(inside)
+    return float(spread.max()) > rounding * max(float(tensor.double().abs().max()), 1e-12)

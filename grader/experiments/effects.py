@@ -1,0 +1,147 @@
+"""Whether the prediction depends on something: nodes, numbers, the image, the others of its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from grader import rows
+from grader.checks._subject import Replacement
+from grader.experiments.compare import all_identical, differ
+from grader.experiments.overrides import REPLACEMENTS, Override, redrawn
+from grader.experiments.runs import BATCH, DRAWN, DRAWS, FINE, SUBMITTED, Runs
+from grader.facts import Facts
+from grader.graph import Mode
+from grader.replay import Replay
+
+LARGE = 128  # images in a batch of a training
+LATE = 100_000  # batches that a counter has counted late in one
+REDRAWS = 32  # masks that are tried of a dropout that drops next to nothing
+
+
+class Effects(Runs):
+    """Experiments that change something and look at the prediction."""
+
+    def __init__(self, replay: Replay, facts: Mapping[Mode, Facts], samples: Tensor, seed: int) -> None:
+        super().__init__(replay, facts, samples, seed)
+        self._plain_late: dict[tuple[Mode, int], Tensor | None] = {}
+        self._shown: set[tuple[Mode, frozenset[tuple[int, Replacement]]]] = set()  # what mattered with drawn weights
+        self._alike: dict[Mode, bool] = {}
+
+    def blocked(self) -> str:
+        for mode, facts in self.facts.items():
+            if facts.primary is None:
+                return "the model returns no tensor"
+            if all(self.baseline(mode, draw) is None for draw in DRAWS):
+                return "the output is not finite"
+        return ""
+
+    def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
+        for draw in (*DRAWS, FINE):
+            before = self.baseline(mode, draw)
+            after = self.run(mode, draw, overrides)
+            if before is not None and after is not None and differ(before, after):
+                if draw in (DRAWN, FINE):
+                    self._shown.add((mode, frozenset(replaced.items())))
+                return True
+        return "redrawn" in replaced.values() and self.stirs(mode, tuple(replaced))
+
+    def stirs(self, mode: Mode, indexes: Sequence[int]) -> bool:
+        """Tell whether nodes that draw rarely anything but zeros or ones change the prediction in one of many tries."""
+        before = self.run(mode, DRAWN, {}, self.samples.clone())
+        tries = (dict.fromkeys(indexes, redrawn(number)) for number in range(1, REDRAWS))
+        after = (self.run(mode, DRAWN, overrides, self.samples.clone()) for overrides in tries)
+        return before is not None and any(found is not None and differ(before, found) for found in after)
+
+    def endures(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        if (mode, frozenset(replaced.items())) in self._shown and self.is_alike(mode):
+            return True
+        overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
+        told = False
+        for draw in (DRAWN, SUBMITTED, FINE):
+            before = self._late(mode, draw, {})
+            after = self._late(mode, draw, overrides)
+            if before is not None and after is not None:
+                told = True
+                if differ(before, after):
+                    return True
+        return not told  # a model that can't be run so shows nothing against it
+
+    def is_alike(self, mode: Mode) -> bool:
+        """Tell whether what was shown with drawn weights on a few images needs no proof on many."""
+        if mode not in self._alike:
+            self._alike[mode] = rows.alike(self.replay.graph, self.facts[mode], self.learned)
+        return self._alike[mode]
+
+    def _late(self, mode: Mode, draw: int, overrides: Mapping[int, Override]) -> Tensor | None:
+        """Return the prediction for a batch of a training's size, with counters as they stand late in one."""
+        if overrides or (mode, draw) not in self._plain_late:
+            state = {key: tensor.clone() for key, tensor in self.state(draw).items()}
+            for info in self.replay.graph.of_role("buffer"):
+                if state[info.id].dtype in (torch.int32, torch.int64) and state[info.id].numel() == 1:
+                    state[info.id] = torch.full_like(state[info.id], LATE)
+            times = -(-LARGE // len(self.samples))
+            images = self.samples.repeat(times, 1, 1, 1)[:LARGE]
+            found = self.run(mode, draw, overrides, images.double() if draw == FINE else images, state=state)
+            if overrides:
+                return found
+            self._plain_late[mode, draw] = found
+        return self._plain_late[mode, draw]
+
+    def mixes(self, mode: Mode) -> bool:
+        return any(self._hears_others(mode, draw, row) for row in range(BATCH) for draw in (*DRAWS, FINE))
+
+    def _hears_others(self, mode: Mode, draw: int, row: int) -> bool:
+        """Tell whether the prediction for one image changes when all others are exchanged."""
+        images = self.images(draw, BATCH)
+        images[row] = self.images(draw)[row]
+        before, after = self.baseline(mode, draw), self.run(mode, draw, {}, images)
+        if before is None or after is None or before.shape != after.shape:
+            return False
+        changed = before.clone()
+        own = slice(row * len(before) // BATCH, (row + 1) * len(before) // BATCH)  # some return several rows an image
+        changed[own] = after[own]
+        return differ(before, changed)
+
+    def hears(self, key: int, numbers: Tensor) -> bool:
+        """Tell whether the prediction changes with other numbers in one tensor of the graph."""
+        for mode in self.facts:
+            for draw in DRAWS:
+                before = self.baseline(mode, draw)
+                state = {other: tensor.clone() for other, tensor in self.state(draw).items()}
+                after = self.run(mode, draw, {}, state={**state, key: numbers.clone()})
+                if before is not None and (after is None or differ(before, after)):
+                    return True
+        return False
+
+    def follows_input(self, mode: Mode) -> bool:
+        changed = False
+        for draw in DRAWS:
+            before = self.baseline(mode, draw)
+            if before is not None and self.is_certain(mode) and differ(before, before.flip(0)):
+                return True
+            after = self.baseline(mode, draw, BATCH)
+            if before is not None and after is not None:
+                changed = changed or not torch.equal(before, after)
+                if differ(before, after):
+                    return True
+        before, after = self.baseline(mode, FINE), self.baseline(mode, FINE, BATCH)
+        # What float32 shows at all may be rounding: it is none if it is as large where rounding is far smaller.
+        return changed and before is not None and after is not None and differ(before, after)
+
+    def followers(self, mode: Mode) -> frozenset[int]:
+        """Return the indexes of the nodes whose results change with the image; to be given it is not enough."""
+        steps = self.facts[mode].steps
+        given = {step.index for step in steps if step.from_input}
+        if not any(sum(operand.from_input for operand in step.operands) > 1 for step in steps):
+            return frozenset(given)  # one path alone: where it stopped to follow, so would the prediction
+        found: set[int] = set()
+        for draw in (DRAWN, SUBMITTED):
+            one, other = self.results(mode, draw, 0), self.results(mode, draw, BATCH)
+            found |= {index for index in given - found if not all_identical(one.get(index), other.get(index))}
+            if found == given:
+                break
+        return frozenset(found)

@@ -1,0 +1,175 @@
+"""What of a map gets on: the means over its positions alone, or what stands where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader import ops
+from grader.checks._subject import Averaging, Edge, Layout
+from grader.experiments.compare import EFFECT, UNEVEN, differ, distance
+from grader.experiments.overrides import Override, end_changed, identity, kept_results, swap
+from grader.experiments.runs import BATCH, DRAWN, DRAWS, Runs
+from grader.facts import Step
+from grader.graph import Mode, Symbol
+from grader.kinds import Kind
+from grader.replay import Values
+
+SIZES = (1.0, 0.01)  # of a disturbance: a small one stays where a logarithm or a root is defined
+BYPASS = 0.01  # of what another image changes: what is left to a map beside a way round it
+HALF = (torch.float16, torch.bfloat16)
+
+SPREADING: frozenset[Kind] = frozenset(("norm", "batch-norm", "softmax"))  # kinds in which each number meets all others
+
+
+class Maps(Runs):
+    """Experiments that change maps on their way into a node."""
+
+    def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
+        used = False
+        for draw in DRAWS:
+            for size in SIZES:
+                before = self.baseline(mode, draw)
+                shifted = self.rerun(mode, draw, self.disturb(edges, draw, size, means=True))
+                shaken = self.rerun(mode, draw, self.disturb(edges, draw, size, means=False))
+                if before is None or shifted is None or shaken is None:
+                    continue
+                by_mean, by_place = distance(before, shifted), distance(before, shaken)
+                scale = EFFECT * float(before.abs().max())
+                used = used or by_mean > scale
+                most = self.uneven * max(by_mean, scale)
+                if by_place > most:
+                    return Averaging(False, used, self.culprits(mode, draw, size, edges, most))
+                break
+            if used and draw != DRAWN:
+                break
+        return Averaging(used, used)
+
+    def culprits(self, mode: Mode, draw: int, size: float, edges: Sequence[Edge], most: float) -> tuple[Edge, ...]:
+        """Return the edges through which more than the means gets, each tried alone."""
+        before = self.baseline(mode, draw)
+        found = []
+        for edge in edges:
+            shaken = self.rerun(mode, draw, self.disturb([edge], draw, size, means=False))
+            if before is not None and shaken is not None and distance(before, shaken) > most:
+                found.append(edge)
+        return tuple(found) or tuple(edges)
+
+    @cached_property
+    def uneven(self) -> float:
+        """The share of an effect that is put down to rounding: more where a graph computes in half precision."""
+        kept = any(tensor.dtype in HALF for tensor in self.replay.tensors.values())
+        cast = any(step.short in ("half", "bfloat16") or names_half(step) for step in self.facts["train"].steps)
+        return 0.03 if kept or cast else UNEVEN
+
+    def disturb(self, edges: Sequence[Edge], draw: int, size: float, *, means: bool) -> dict[int, Override]:
+        """Return overrides that add to each map either one number per channel, or noise whose mean is zero."""
+        return {index: self._disturbed(inside, draw, size, means) for index, inside in by_node(edges).items()}
+
+    def _disturbed(self, edges: Sequence[Edge], draw: int, size: float, means: bool) -> Override:
+        def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            for edge in edges:
+                old = values[edge.operand.id]
+                generator = torch.Generator().manual_seed(self.seed + 13 * edge.operand.id + draw)
+                new = _disturb(old, edge.operand.axes, generator, size, means)
+                if edge.step.wrote:
+                    old.copy_(new)
+                    continue
+                args, kwargs = swap(args, old, new), swap(kwargs, old, new)
+            return op.run(*args, **kwargs)
+
+        return override
+
+    def bypassed(self, mode: Mode, edges: Sequence[Edge]) -> bool:
+        before = self.baseline(mode, DRAWN)
+        held: dict[tuple[int, int], Tensor] = {}
+
+        def kept(edges: Sequence[Edge]) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                held.update({(edge.step.index, edge.operand.id): values[edge.operand.id].clone() for edge in edges})
+                return op.run(*args, **kwargs)
+
+            return override
+
+        def swapped(edges: Sequence[Edge]) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                for edge in edges:
+                    old = values[edge.operand.id]
+                    new = held[edge.step.index, edge.operand.id]
+                    args, kwargs = swap(args, old, new), swap(kwargs, old, new)
+                return op.run(*args, **kwargs)
+
+            return override
+
+        grouped = by_node(edges)
+        other = self.run(mode, DRAWN, {index: kept(own) for index, own in grouped.items()}, self.images(DRAWN, BATCH))
+        if before is None or other is None or not differ(before, other):
+            return False
+        followed = self.rerun(mode, DRAWN, {index: swapped(own) for index, own in grouped.items()})
+        return followed is not None and distance(followed, other) <= BYPASS * distance(before, other)
+
+    def gathers(self, mode: Mode, index: int, operand: int, layout: Layout) -> bool:
+        draw = next((draw for draw in DRAWS if self.baseline(mode, draw) is not None), None)
+        if draw is None:
+            return True  # nothing shows that it does not
+        kept = self._values[mode, draw]
+        held: dict[int, Override] = {
+            step.index: identity if step.index in layout.way else kept_results(step, kept)
+            for step in self.facts[mode].steps
+            if not step.wrote and (step.index not in layout.way or step.kind in SPREADING)
+        }
+        found: list[Tensor] = []
+
+        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+            found.append(values[operand].double())
+            return op.run(*args, **kwargs)
+
+        def given(changed: Mapping[int, Override]) -> Tensor | None:
+            found.clear()
+            self.run(mode, draw, {**held, **changed, index: look})
+            return found[0] if found else None
+
+        before = given({})
+        for edge in layout.edges:
+            for axis in (axis for axis in edge.operand.axes if edge.operand.shape[axis] > 1):
+                ends = [given({edge.step.index: end_changed(edge, axis, last)}) for last in (False, True)]
+                if _meet(before, *ends):
+                    return True
+        return False
+
+
+def by_node(edges: Sequence[Edge]) -> dict[int, list[Edge]]:
+    found: dict[int, list[Edge]] = {}
+    for edge in edges:
+        found.setdefault(edge.step.index, []).append(edge)
+    return found
+
+
+def names_half(step: Step) -> bool:
+    given = (*step.node.args, *step.node.kwargs.values())
+    return any(isinstance(item, Symbol) and item.name in ("float16", "bfloat16") for item in given)
+
+
+def _disturb(old: Tensor, axes: Sequence[int], generator: torch.Generator, size: float, means: bool) -> Tensor:
+    if not old.is_floating_point():
+        return old
+    scale = size * (float(old.std()) + 0.1)
+    shape = [1 if axis in axes else extent for axis, extent in enumerate(old.shape)]
+    if means:
+        return old + scale * torch.randn(shape, generator=generator)
+    noise = torch.randn(old.shape, generator=generator, dtype=torch.float64)
+    for _ in range(2):  # once more for what rounding leaves
+        noise = noise - noise.mean(tuple(axes), keepdim=True)
+    return old + (scale * noise).to(old.dtype)
+
+
+def _meet(before: Tensor | None, *after: Tensor | None) -> bool:
+    """Tell whether there is a position, of an image and its channels, that each of several changes reached."""
+    if before is None:
+        return False
+    reached = [(before != each).any(1) for each in after if each is not None]
+    return len(reached) == len(after) and bool(torch.stack(reached).all(0).any())

@@ -1,0 +1,130 @@
+"""What takes the place of a node in an experiment: functions that are called instead of its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader import ops
+from grader.checks._subject import Edge, Replacement
+from grader.experiments.compare import uneven
+from grader.facts import Step
+from grader.kinds import signature
+from grader.replay import Values, tensors_in
+
+Override = Callable[[ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
+
+
+def swap(item: Any, old: Tensor, new: Tensor) -> Any:
+    if item is old:
+        return new
+    if isinstance(item, (tuple, list)):
+        return type(item)(swap(part, old, new) for part in item)
+    if isinstance(item, dict):
+        return {key: swap(part, old, new) for key, part in item.items()}
+    return item
+
+
+def kept_results(step: Step, kept: Values) -> Override:
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        return [kept[key].clone() for key in step.node.outputs]
+
+    return override
+
+
+def end_changed(edge: Edge, axis: int, last: bool) -> Override:
+    """Return what changes a quarter of a map, at the beginning or at the end of an axis."""
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        old = values[edge.operand.id]
+        extent = old.shape[axis]
+        width = max(extent // 4, 1)
+        new = old.clone()
+        new.narrow(axis, extent - width if last else 0, width).add_(float(old.double().std()) + 1)
+        return op.run(*swap(args, old, new), **swap(kwargs, old, new))
+
+    return override
+
+
+def identity(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+    given = next(iter(tensors_in([*args, *kwargs.values()])))
+    return given if op.name.endswith("_") or kwargs.get("inplace") or args[3:4] == (True,) else given.clone()
+
+
+def fixed_statistics(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+    """Normalise by mean 0 and variance 1, keeping the learned scale and shift."""
+    named = dict(zip(signature(op.name), args, strict=False)) | kwargs
+    images = named["input"]
+    channels = images.shape[1]
+    fixed = torch.nn.functional.batch_norm(
+        images, images.new_zeros(channels), images.new_ones(channels), named.get("weight"), named.get("bias"), False
+    )
+    return fixed if op.short == "batch_norm" else (fixed, *list(tensors_in(op.run(*args, **kwargs)))[1:])
+
+
+def stilled(pick: float) -> Override:
+    """Let a node that draws give one of its numbers everywhere, and a dropout drop nothing.
+
+    A draw from numbers that differ, such as noise around weights, stays as it is.
+    """
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        if op.kind == "dropout":
+            return identity(op, args, kwargs, values)
+        given = tensors_in([*args, *kwargs.values()]) if op.reads_numbers else ()
+        differs = any(uneven(tensor, range(tensor.dim())) for tensor in given)
+        result = op.run(*args, **kwargs)
+        for tensor in () if differs else tensors_in(result):
+            if tensor.numel():
+                tensor.fill_(tensor.flatten()[int(pick * tensor.numel())].item())
+        return result
+
+    return override
+
+
+def scale_alone(key: int) -> Override:
+    """Let a normalisation return its weights alone."""
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        result = op.run(*args, **kwargs)
+        weight, first = values[key], next(iter(tensors_in(result)))
+        per_channel = [1, -1, *[1] * (first.dim() - 2)]
+        first.copy_(weight.view(per_channel) if op.kind == "batch-norm" else weight.expand_as(first))
+        return result
+
+    return override
+
+
+def ones(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+    result = op.run(*args, **kwargs)
+    next(iter(tensors_in(result))).fill_(1)
+    return result
+
+
+def redrawn(number: int) -> Override:
+    """Let a node draw other numbers; which ones follows from those that it would have drawn."""
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        seeds = torch.randint(1 << 62, (number + 1,))
+        torch.default_generator.manual_seed(int(seeds[number]))
+        return op.run(*args, **kwargs)
+
+    return override
+
+
+def zeros(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+    result = op.run(*args, **kwargs)
+    for tensor in tensors_in(result):
+        tensor.zero_()
+    return result
+
+
+REPLACEMENTS: dict[Replacement, Override] = {
+    "identity": identity,
+    "fixed-statistics": fixed_statistics,
+    "zeros": zeros,
+    "redrawn": redrawn(0),
+}
