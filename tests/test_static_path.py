@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import gc
 import itertools
 import os
@@ -21,9 +19,8 @@ from grader import executor, kernels, rehearsal, rows, wire
 from grader.experiments import Laboratory, effects
 from grader.protocol import CheckRequest, TrainRequest
 from grader.sandbox import pages, preload
-from grader.sandbox import text as segment
 from grader.sandbox.control import Setup, Terms
-from grader.sandbox.linux import _libc, align_break, munmap
+from grader.sandbox.linux import _libc, align_break
 from grader.sandbox.standing import thread_count
 from grader.worker import entry, finder
 from grader.worker.addresses import NUMBER_BITS, OBJECT_BITS, Addresses
@@ -265,59 +262,6 @@ def test_the_heap_ends_where_a_large_page_does() -> None:
         align_break(pages.LARGE)
         os._exit(_libc().sbrk(0) % pages.LARGE != 0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
-def convolved() -> torch.Tensor:
-    images = torch.linspace(-1, 1, 4 * 28 * 28).reshape(4, 1, 28, 28)
-    return torch.nn.functional.conv2d(images, torch.linspace(0, 1, 90).reshape(10, 1, 3, 3))
-
-
-def replaced(runs: list[tuple[int, int]]) -> int:
-    """Put code into large pages; return 0 where it is the same code then, 2 where there are no such pages."""
-    before, result = [ctypes.string_at(start, length) for start, length in runs], convolved()
-    try:
-        for start, length in runs:
-            segment._replace(start, length)
-    except OSError:
-        return 2
-    same = before == [ctypes.string_at(start, length) for start, length in runs]
-    return 0 if same and torch.equal(convolved(), result) else 1
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the layout of memory is that of Linux")
-def test_code_in_large_pages_is_the_same_code() -> None:
-    convolved()
-    runs = list(segment._used())[:3]
-    assert runs
-    pid = os.fork()  # the code of the tests' process stays where it is
-    if pid == 0:
-        os._exit(replaced(runs))
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if code == 2:
-        pytest.skip("this kernel gives no large pages")
-    assert code == 0
-
-
-def test_code_that_cannot_be_replaced_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: int) -> None:
-        raise PermissionError(errno.EACCES, "memory that was written to is not run here")
-
-    given_back: list[int] = []
-
-    def give_back(start: int, length: int) -> None:
-        given_back.append(length)
-        munmap(start, length)
-
-    monkeypatch.setattr(segment, "mprotect", refuse)
-    monkeypatch.setattr(segment, "madvise", lambda *given: None)
-    monkeypatch.setattr(segment, "munmap", give_back)
-    monkeypatch.setattr(segment, "_used", lambda: iter([(ctypes.addressof(CODE) // 4096 * 4096, 4096)]))
-    segment.enlarge()
-    assert (sum(given_back), given_back[-1]) == (pages.LARGE + 4096, 4096)
-    assert CODE.raw == b"code\0"
-
-
-CODE = ctypes.create_string_buffer(b"code")
 
 
 def test_the_threads_of_a_process_are_counted() -> None:

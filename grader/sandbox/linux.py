@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
@@ -14,15 +13,9 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
-MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
-
 # name, result and arguments of what is given addresses: ctypes takes a number for a C int
 _SIGNATURES = (
     ("madvise", "c_int", "c_void_p c_size_t c_int"),
-    ("mmap", "c_ssize_t", "c_void_p c_size_t c_int c_int c_int c_long"),
-    ("munmap", "c_int", "c_void_p c_size_t"),
-    ("mprotect", "c_int", "c_void_p c_size_t c_int"),
-    ("mremap", "c_ssize_t", "c_void_p c_size_t c_size_t c_int c_void_p"),
     ("sbrk", "c_ssize_t", "c_ssize_t"),
 )
 _MALLOPT = {"trim_threshold": -1, "top_pad": -2, "mmap_threshold": -3}  # malloc.h
@@ -47,27 +40,6 @@ def syscall(number: int, *arguments: Any) -> int:
 def madvise(address: int, length: int, advice: int) -> None:
     """Give the kernel advice on a range of this process's memory; raise OSError when it does not take it."""
     _checked(_libc().madvise(address, length, advice), f"madvise({advice})")
-
-
-def mmap(length: int) -> int:
-    """Return the address of new memory, to be read and written; raise OSError when there is none."""
-    return _checked(_libc().mmap(None, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), "mmap")
-
-
-def munmap(address: int, length: int) -> None:
-    """Give a range of this process's memory back to the kernel; raise OSError when it does not take it."""
-    if length:
-        _checked(_libc().munmap(address, length), f"munmap({address:#x})")
-
-
-def mprotect(address: int, length: int, rights: int) -> None:
-    """Say what a range of memory is for, in flags of the module mmap; raise OSError when the kernel refuses."""
-    _checked(_libc().mprotect(address, length, rights), f"mprotect({address:#x})")
-
-
-def mremap(address: int, length: int, target: int) -> None:
-    """Move a range of memory to another address, in place of what is there; raise OSError when the kernel refuses."""
-    _checked(_libc().mremap(address, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target), f"mremap({address:#x})")
 
 
 def malloc_trim() -> None:

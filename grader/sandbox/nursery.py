@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
-from grader.sandbox import child, kin, pages, text
+from grader.sandbox import child, kin, pages
 from grader.sandbox.confine import paths
 from grader.sandbox.control import (
     REQUEST_CAP,
@@ -30,8 +30,7 @@ from grader.sandbox.control import (
 from grader.sandbox.preload import ImportFailed, load, settle
 
 _CHILD_DESCRIPTORS = 3  # channel, stdout, stderr
-# Large pages take time, which some number of children wins back: data a tenth of a second, code half of one.
-ENLARGED = {4: pages.enlarge, 30: text.enlarge}
+MANY = 4  # children: more than one submission has, so that the time for large pages is won back
 DATA_ROLES = ("executor",)  # those that read the data of this package
 
 
@@ -88,8 +87,8 @@ class Nursery:
 
     def _launch(self, request: Launch, descriptors: list[int]) -> Reply:
         self._launches += 1
-        if enlarge := ENLARGED.get(self._launches):
-            enlarge()
+        if self._launches == MANY:
+            pages.enlarge()
         template = os.getpid()
         errand = request.errand
         serve = self._serve[errand.role]
