@@ -13,16 +13,18 @@ from collections.abc import Iterable, Sequence
 import torch.backends.mkldnn
 
 MOST = 30_000  # learned numbers of a small model
+LARGEST = 3 * 3  # weights of a filter for one channel: larger filters are slow without oneDNN
 FILTERS = 4  # axes of the weights of a convolution over images
 
 
 def suit(shapes: Iterable[Sequence[int]]) -> None:
     """Choose for a model whose registered parameters have these shapes."""
     known = list(shapes)
-    # The first layer has filters for one channel. Others that do are depthwise, which without oneDNN is slow.
-    depthwise = sum(len(shape) == FILTERS and shape[1] == 1 for shape in known) > 1
+    filters = [shape for shape in known if len(shape) == FILTERS]
+    # The first layer has filters for one channel. Others that do are depthwise, which without oneDNN is slow too.
+    slow = sum(shape[1] == 1 for shape in filters) > 1 or any(math.prod(shape[2:]) > LARGEST for shape in filters)
     small = 0 < sum(map(math.prod, known)) <= MOST
-    torch.backends.mkldnn.set_flags(depthwise or not small)
+    torch.backends.mkldnn.set_flags(slow or not small)
 
 
 def suit_training() -> None:

@@ -146,7 +146,7 @@ def test_what_is_left_out_would_have_said_the_same(monkeypatch: pytest.MonkeyPat
 
 # How to convolve
 
-STEM, POINT, DEPTHWISE = (8, 1, 3, 3), (16, 8, 1, 1), (8, 1, 5, 5)
+STEM, POINT, DEPTHWISE, WIDE = (8, 1, 3, 3), (16, 8, 1, 1), (8, 1, 3, 3), (16, 8, 5, 5)
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,11 @@ STEM, POINT, DEPTHWISE = (8, 1, 3, 3), (16, 8, 1, 1), (8, 1, 5, 5)
     [
         ([STEM, (8,), POINT], False),
         ([STEM, DEPTHWISE, POINT], True),
+        ([STEM, WIDE], True),
         ([STEM, (128, 8, 3, 3), (128, 128, 3, 3)], True),
         ([], True),  # no parameters, or lazy ones: nothing is known of what it costs
     ],
-    ids=["small", "depthwise", "large", "unknown"],
+    ids=["small", "depthwise", "wide", "large", "unknown"],
 )
 def test_small_models_convolve_without_code_written_for_them(shapes: list[tuple[int, ...]], writes_code: bool) -> None:
     kernels.suit(shapes)
