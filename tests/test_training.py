@@ -548,7 +548,7 @@ def test_the_reference_model_learns_and_what_it_learned_is_worthless_as_a_start(
         return Stages(bench, (), 99.0, seed, CPU)
 
     fresh = stages(tensors, 1)
-    run = fresh.train("short", Recipe(epochs=2), fresh.examine())
+    run = finished(fresh.train("short", Recipe(epochs=2), fresh.examine()))
     assert run is not None
     assert fresh.bench.accuracy(data.test, run.state) > 98.0
 
