@@ -1,6 +1,6 @@
 """Compare the grader's training with the training that a student does, on a panel of models as a course sees them.
 
-    python benchmarks/panel.py [--only NAME …] [--no-long] [--script assignment|adam] [--epochs 15] [--seed 1]
+    python benchmarks/panel.py [--only NAME]… [--no-long] [--script assignment|adam] [--epochs 15] [--seed 1]
 
 The rule: no model that the long script takes to 99 % may be failed by the grader. The exit code is 1 where one is.
 
