@@ -25,7 +25,7 @@ from test_corpus import REQUESTS
 from test_replay import MODELS, model
 from torch import Tensor, nn
 
-from grader import cli, executor, ops, wire
+from grader import cli, executor, kernels, ops, wire
 from grader.export import TITLE, export, expressions
 from grader.export import weights as safetensors
 from grader.export.names import RESERVED, Names, identifier
@@ -86,7 +86,9 @@ def of_speed(case: corpus.Case) -> Any:
 def test_source_computes_what_the_model_computes(path: Path, template: Template) -> None:
     """The model itself, which nothing records, is the oracle: it ran in a worker, on inputs drawn after it was loaded."""
     outcome = captured(path, template)
-    source = export(executor.exported(outcome.graph))
+    exported = executor.exported(outcome.graph)
+    source = export(exported)
+    kernels.suit(info.shape for info in exported.graph.of_role("parameter"))  # as the worker did: both round alike
     untraced = wire.decode_tensors(outcome.untraced)
     for mode in ("eval", "train"):
         for place, batch in enumerate(outcome.probe.batches):
