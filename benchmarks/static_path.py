@@ -32,7 +32,7 @@ from grader.sandbox.template import Child
 from grader.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-WARMING = 10  # runs that don't count: by then a template has put all that it can into large pages
+WARMING = 3  # runs that don't count: by then a template has put all that it can into large pages
 END_SECONDS = 5.0
 ROLES = ("front", "template", "worker traced", "worker untraced", "executor")
 

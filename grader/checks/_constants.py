@@ -9,6 +9,7 @@ from typing import Any
 
 from grader.checks._literals import NEUTRAL, RAMP, literals, needed, phrases, picked
 from grader.checks._marks import Marks
+from grader.checks._products import plain
 from grader.checks._subject import MODES, Subject
 from grader.facts import Facts, Operand, Step
 from grader.finding import Span
@@ -142,7 +143,7 @@ class _Walk:
                     frontier = {("constant", operand.leaf): operand.size}  # even at the start, but one for each channel
                 is_mask = operand == step.operand("attn_mask")
                 if step.kind not in WEIGHING or is_mask:
-                    idle = self.indices if is_mask or _is_sum(step) else frozenset()
+                    idle = self.indices if is_mask or plain(step) in ADDED else frozenset()
                     kept = {source for source in frontier.keys() - idle if not self.is_noise(source)}
                     frontier = {source: frontier[source] for source in kept}
                 if frontier:
@@ -312,12 +313,8 @@ def _kept_statistics(subject: Subject) -> frozenset[int]:
     return frozenset(found)
 
 
-def _is_sum(step: Step) -> bool:
-    return step.short.rstrip("_") in ADDED or step.short in ADDED
-
-
 def _unpacks(step: Step, count: int) -> bool:
     if step.short in CASTS and count <= GRID:
         return False
     rounded = step.node.kwargs.get("rounding_mode") is not None
-    return rounded or step.short in UNPACKING or step.short.rstrip("_") in UNPACKING
+    return rounded or plain(step) in UNPACKING

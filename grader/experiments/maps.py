@@ -12,7 +12,7 @@ from torch import Tensor
 from grader import ops
 from grader.checks._subject import Averaging, Edge, Layout
 from grader.experiments.compare import EFFECT, UNEVEN, differ, distance
-from grader.experiments.overrides import Override, end_changed, identity, kept_results, swap
+from grader.experiments.overrides import Override, end_changed, identity, kept_results, noted, swap
 from grader.experiments.runs import BATCH, DRAWN, DRAWS, Runs
 from grader.facts import Step
 from grader.graph import Mode, Symbol
@@ -124,14 +124,10 @@ class Maps(Runs):
         }
         found: list[Tensor] = []
 
-        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-            found.append(values[operand].double())
-            return op.run(*args, **kwargs)
-
         def given(changed: Mapping[int, Override]) -> Tensor | None:
             found.clear()
-            self.run(mode, draw, {**held, **changed, index: look})
-            return found[0] if found else None
+            self.run(mode, draw, {**held, **changed, index: noted(operand, found)})
+            return found[0].double() if found else None
 
         before = given({})
         for edge in layout.edges:

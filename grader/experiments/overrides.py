@@ -35,6 +35,16 @@ def kept_results(step: Step, kept: Values) -> Override:
     return override
 
 
+def noted(key: int, found: list[Tensor]) -> Override:
+    """Return what changes nothing, and adds to `found` what a tensor holds when the node is reached."""
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        found.append(values[key].clone())
+        return op.run(*args, **kwargs)
+
+    return override
+
+
 def end_changed(edge: Edge, axis: int, last: bool) -> Override:
     """Return what changes a quarter of a map, at the beginning or at the end of an axis."""
 

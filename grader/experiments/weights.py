@@ -12,7 +12,7 @@ from torch import Tensor
 from grader import ops
 from grader.checks._subject import Route
 from grader.experiments.compare import ROUNDING, UNEVEN, distance, uneven
-from grader.experiments.overrides import Override, ones, scale_alone, stilled, swap
+from grader.experiments.overrides import Override, noted, ones, scale_alone, stilled, swap
 from grader.experiments.runs import BATCH, DRAWN, DRAWS, Runs
 from grader.graph import Mode
 from grader.leaves import scattered
@@ -28,28 +28,19 @@ class Weights(Runs):
 
     def varies(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
         found: list[Tensor] = []
-
-        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-            found.append(values[operand].clone())
-            return op.run(*args, **kwargs)
-
-        self.run(mode, DRAWN, {index: look})
+        self.run(mode, DRAWN, {index: noted(operand, found)})
         return any(uneven(tensor, axes) for tensor in found)
 
     def steady(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
         found: list[Tensor] = []
-
-        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-            found.append(values[operand].double())
-            return op.run(*args, **kwargs)
-
         for skip in (0, BATCH):
-            self.run(mode, DRAWN, {index: look}, self.images(DRAWN, skip))
+            self.run(mode, DRAWN, {index: noted(operand, found)}, self.images(DRAWN, skip))
         inside = [axis for axis in axes if found and axis < found[0].dim()]
         if len(found) < len((0, BATCH)) or not inside or not found[0].numel():
             return False
-        spread = float((found[0].amax(inside) - found[0].amin(inside)).max())
-        return spread > 0 and distance(*found) <= STEADY * spread
+        one, other = (tensor.double() for tensor in found)
+        spread = float((one.amax(inside) - one.amin(inside)).max())
+        return spread > 0 and distance(one, other) <= STEADY * spread
 
     def bent(self, mode: Mode, indexes: Sequence[int]) -> frozenset[int]:
         straight: set[int] = set()
@@ -79,10 +70,6 @@ class Weights(Runs):
 
             return override
 
-        def look(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-            found.append(values[route.summed].clone())
-            return op.run(*args, **kwargs)
-
         ways: list[dict[int, Override]] = [{index: filled(fills) for index, fills in route.fills.items()}]
         ways[0].update({index: scale_alone(key) for index, key in route.scales.items()})
         if route.weights:
@@ -92,7 +79,7 @@ class Weights(Runs):
         def differ(stilled: Mapping[int, Override]) -> bool:
             found.clear()
             for overrides in ways:
-                self.run(mode, DRAWN, {**overrides, **stilled, route.sink: look})
+                self.run(mode, DRAWN, {**overrides, **stilled, route.sink: noted(route.summed, found)})
             if len(found) < len(ways):
                 return False
             weights, rounding = (found[0], ROUNDING) if len(ways) == 1 else (_quotient(*found), UNEVEN)
