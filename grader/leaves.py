@@ -97,6 +97,8 @@ def scattered(tensor: Tensor) -> int:
     None do where along some axis they follow from those before, as the numbers of a formula do, or are few.
     """
     numbers = tensor.detach().double()
+    if not numbers.numel():
+        return 0
     for axis in range(numbers.dim()):
         if torch.equal(numbers.narrow(axis, 0, 1).expand_as(numbers), numbers):
             numbers = numbers.narrow(axis, 0, 1)

@@ -96,8 +96,9 @@ PLACES = torch.linspace(-1, 1, 40)
         (torch.hypot(PLACES, PLACES[:, None]), 0),
         (torch.full((20, 20), 3.0), 0),
         (torch.full((20, 20), float("nan")), 0),
+        (torch.empty(3, 0, 100), 0),
     ],
-    ids=["drawn", "repeated", "a table", "few", "a bell", "a cubic", "distances", "even", "not finite"],
+    ids=["drawn", "repeated", "a table", "few", "a bell", "a cubic", "distances", "even", "not finite", "none"],
 )
 def test_numbers_that_look_drawn(numbers: Tensor, expected: int) -> None:
     assert scattered(numbers) == expected
