@@ -27,7 +27,8 @@ import torch
 from grader.checks.accuracy import Stage
 from grader.cost import Limits
 from grader.grade import examine_in
-from grader.replay import Replay, observe
+from grader.observe import observe
+from grader.replay import Replay
 from grader.rules import read_rules
 from grader.sandbox import Template
 from grader.settings import Settings

@@ -21,9 +21,10 @@ from grader.fingerprint import fingerprint
 from grader.graph import Graph, Mode
 from grader.layers import layer_table
 from grader.leaves import evened, leaf
+from grader.observe import observe, run_within
 from grader.pictures import digits, probe_images
 from grader.protocol import Exported, Graded, GradeJob, Progress, Ungradable
-from grader.replay import Replay, ReplayError, observe, run_within
+from grader.replay import Replay, ReplayError
 from grader.training import train
 
 ops.table()  # both are read once, by the process that all executors are forked from

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from grader import cost, ops
 from grader.graph import Arg, Graph, Items, Node, Program, Ref, Size, TensorInfo
-from grader.replay import Replay, ReplayError, observe, tensors_in
+from grader.observe import observe
+from grader.replay import Replay, ReplayError, tensors_in
 
 F = "torch.nn.functional."
 

@@ -15,7 +15,7 @@ from grader.finding import Span
 from grader.graph import Graph, Items, Node, Program, Ref, Size, Slice, Symbol
 from grader.worker.merge import Constants, Differs, Merger, same_numbers
 from grader.worker.refusal import Refused
-from grader.worker.tape import Record, Trace, Value
+from grader.worker.trace import Record, Trace, Value
 
 SPAN = Span("model.py", 7)
 

@@ -13,9 +13,10 @@ from torch import Tensor
 from grader import cost, wire
 from grader.finding import Span
 from grader.graph import Arg, Graph, Items, Mode, Node, Program, Ref, Slice, Symbol, TensorInfo
+from grader.observe import observe
 from grader.pictures import noise
 from grader.protocol import Probe
-from grader.replay import Replay, ReplayError, observe, prediction, tensors_in
+from grader.replay import Replay, ReplayError, prediction, tensors_in
 from grader.worker import capture, main
 from grader.worker.load import load
 

@@ -5,24 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from grader import kernels, wire
+from grader import kernels
 from grader.finding import Span
-from grader.graph import Graph, Mode, Module, Program, Role, Symbol, TensorInfo, read_ids, refs
+from grader.graph import Graph, Mode, Module, Program, Symbol, TensorInfo, read_ids, refs
 from grader.pictures import noise
-from grader.protocol import CaptureJob, Refusal
+from grader.protocol import CaptureJob
 from grader.worker import environment, places
 from grader.worker.addresses import Addresses
+from grader.worker.audit import Audit
 from grader.worker.explain import need_of_stand_in, refuse_exception
 from grader.worker.merge import Constants, Differs, Merger, refuse
 from grader.worker.refusal import Refused
+from grader.worker.snapshot import Snapshot, held, snapshot, walk
 from grader.worker.stand_ins import given_at, path_of
-from grader.worker.tape import Audit, Raw, Tape, Trace, Value, Watch
+from grader.worker.tape import Tape
+from grader.worker.tensors import tensors_in
+from grader.worker.trace import Raw, Trace, Value, values_in
+from grader.worker.watch import Watch
 
 BATCHES = (4, 8)  # two sizes fit any line, a third verifies it; even ones, as some models split a batch
 MODES: tuple[Mode, ...] = ("eval", "train")
@@ -51,118 +55,6 @@ class Births:
 
     def __exit__(self, *error: Any) -> None:
         nn.Module.__init__ = self.init  # type: ignore[method-assign]
-
-
-@dataclass
-class Slot:
-    """A place in a module that holds a tensor, with the tensor and its numbers as they were at the snapshot."""
-
-    holder: dict[str, Any]
-    key: str
-    tensor: Tensor
-    numbers: Tensor
-    id: int
-
-
-@dataclass
-class Snapshot:
-    """The state of a model, from which every forward starts."""
-
-    slots: list[Slot] = field(default_factory=list)
-    infos: list[TensorInfo] = field(default_factory=list)
-    leaves: dict[int, Tensor] = field(default_factory=dict)
-
-    def restore(self) -> None:
-        """Put every tensor back in its place, with its numbers."""
-        with torch.no_grad():
-            for slot in self.slots:
-                slot.holder[slot.key] = slot.tensor
-                slot.tensor.detach().copy_(slot.numbers)
-                slot.tensor.grad = None
-
-
-def walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield every registered module once with its path, from the registries themselves: methods may be overridden."""
-    seen: set[int] = set()
-    stack: list[tuple[str, nn.Module]] = [("", model)]
-    while stack:
-        path, module = stack.pop()
-        if id(module) in seen:
-            continue
-        seen.add(id(module))
-        yield path, module
-        inner = [(f"{path}.{name}".lstrip("."), child) for name, child in module.__dict__["_modules"].items()]
-        stack.extend(reversed([(name, child) for name, child in inner if isinstance(child, nn.Module)]))
-
-
-REGISTRIES: tuple[tuple[Role, str], ...] = (("parameter", "_parameters"), ("buffer", "_buffers"), ("constant", ""))
-
-
-def held(model: nn.Module) -> Iterator[tuple[Role, str, dict[str, Any], str, Tensor]]:
-    """Yield every tensor that a model's modules hold, in every place: its role, its name, and the place itself."""
-    for role, registry in REGISTRIES:
-        for path, module in walk(model):
-            holder = module.__dict__[registry] if registry else module.__dict__
-            for key, tensor in holder.items():
-                if isinstance(tensor, Tensor) and not nn.parameter.is_lazy(tensor):
-                    yield role, f"{path}.{key}".lstrip("."), holder, key, tensor
-
-
-def refuse_unfit(model: nn.Module) -> None:
-    """Refuse a model whose tensors are too many or too large to be graded, or have no numbers, before any is copied."""
-    tensors = {id(tensor): (name, tensor) for _, name, _, _, tensor in held(model)}
-    total = sum(tensor.numel() for _, tensor in tensors.values())
-    if total > wire.MAX_NUMBERS or len(tensors) > wire.MAX_TENSORS:
-        name, largest = max(tensors.values(), key=lambda pair: pair[1].numel())
-        raise Refused(
-            Refusal(
-                "limit",
-                f"the model has {total:,} numbers in {len(tensors):,} tensors, "
-                f"the limits are {wire.MAX_NUMBERS:,} and {wire.MAX_TENSORS:,}",
-                why=f"The largest tensor is {name}: {largest.numel():,} numbers.",
-                fix="Use fewer and smaller layers.",
-            )
-        )
-    without = next((name for name, tensor in tensors.values() if tensor.device.type == "meta"), None)
-    if without is not None:
-        message = f"{without} is on the meta device: it has a shape, but no numbers"
-        raise Refused(Refusal("capture", message, fix="Construct the model on the CPU."))
-
-
-CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-
-
-def lay_out_plainly(model: nn.Module) -> None:
-    """Give tensors whose channels lie last in memory the order that a graph has: a random mask follows the order."""
-    for _, _, _, _, tensor in held(model):
-        last = CHANNELS_LAST.get(tensor.dim())
-        if last is not None and tensor.layout == torch.strided and tensor.is_contiguous(memory_format=last):
-            numbers = tensor.detach().clone(memory_format=torch.contiguous_format)
-            if numbers.stride() != tensor.stride():
-                tensor.data = numbers
-
-
-def snapshot(model: nn.Module) -> Snapshot:
-    """Return the tensors of a model, registered and plain attributes, with what they hold now."""
-    refuse_unfit(model)
-    lay_out_plainly(model)
-    taken = Snapshot()
-    known: dict[int, int] = {}
-    names: dict[int, list[str]] = {}
-    for role, name, holder, key, tensor in held(model):
-        if id(tensor) not in known:
-            known[id(tensor)] = len(known) + 1
-            info = TensorInfo(known[id(tensor)], role, name, tuple(tensor.shape), bool(tensor.requires_grad))
-            taken.infos.append(info)
-            taken.leaves[info.id] = tensor
-        identifier = known[id(tensor)]
-        names.setdefault(identifier, []).append(name)
-        taken.slots.append(Slot(holder, key, tensor, tensor.detach().clone(), identifier))
-    taken.infos = [
-        TensorInfo(info.id, info.role, info.name, info.shape, info.trainable, tuple(names[info.id][1:]))
-        for info in taken.infos
-    ]
-    return taken
 
 
 def forward(
@@ -287,8 +179,8 @@ class Capturer:
         return self.job.seed + (100 if mode == "eval" else 200) + number
 
     def read_leaves(self, trace: Trace) -> set[int]:
-        given = [value for record in trace.records for value in _values((record.args, record.kwargs))]
-        return {value.leaf for value in [*given, *_values(trace.output)] if value.leaf is not None}
+        given = [value for record in trace.records for value in values_in((record.args, record.kwargs))]
+        return {value.leaf for value in [*given, *values_in(trace.output)] if value.leaf is not None}
 
     def graph(self, name: str, span: Span | None) -> tuple[Graph, dict[int, Tensor]]:
         """Return the graph and its tensors."""
@@ -349,27 +241,6 @@ def custom_gradients(output: Any) -> Iterator[Span]:
             else:
                 yield Span("", 0)
         stack.extend(previous for previous, _ in step.next_functions)
-
-
-def tensors_in(output: Any) -> list[Tensor]:
-    if isinstance(output, Tensor):
-        return [output]
-    if isinstance(output, dict):
-        output = list(output.values())
-    return [tensor for item in output for tensor in tensors_in(item)] if isinstance(output, (tuple, list)) else []
-
-
-def _values(raw: Raw) -> Iterator[Value]:
-    if isinstance(raw, Value):
-        yield raw
-    elif isinstance(raw, (tuple, list)):
-        for item in raw:
-            yield from _values(item)
-    elif isinstance(raw, dict):
-        for item in raw.values():
-            yield from _values(item)
-    elif isinstance(raw, slice):
-        yield from _values([raw.start, raw.stop, raw.step])
 
 
 def _ids(program: Program) -> Iterator[int]:

@@ -15,6 +15,8 @@ from grader.worker import capture, environment
 from grader.worker.addresses import Addresses
 from grader.worker.load import load
 from grader.worker.refusal import Refused
+from grader.worker.snapshot import Snapshot
+from grader.worker.tensors import tensors_in
 
 JOB_CAP = 64 * 1024 * 1024
 
@@ -71,13 +73,13 @@ def run_plain(job: CaptureJob, channel: Channel) -> None:
     for mode, place in PROBES:
         batch = probe.batches[place]
         output = plain_forward(model, state, mode, place, probe, job, addresses)
-        for number, tensor in enumerate(capture.tensors_in(output)):
+        for number, tensor in enumerate(tensors_in(output)):
             outputs[f"{mode}.{batch}.{number}"] = tensor.detach().clone()
     channel.send(b"T" + wire.encode_tensors(outputs))
 
 
 def plain_forward(
-    model: Any, state: capture.Snapshot, mode: Mode, place: int, probe: Probe, job: CaptureJob, addresses: Addresses
+    model: Any, state: Snapshot, mode: Mode, place: int, probe: Probe, job: CaptureJob, addresses: Addresses
 ) -> Any:
     """Run one forward as at home: without any mode of ours, unless the model can't run so (it asks for a GPU)."""
     for rewrite in (False, True):

@@ -15,7 +15,7 @@ from grader.finding import Span
 from grader.graph import Arg, Items, Node, Program, Ref, Size, Slice, Symbol
 from grader.protocol import Refusal
 from grader.worker.refusal import Refused
-from grader.worker.tape import Raw, Record, Trace, Value
+from grader.worker.trace import Raw, Record, Trace, Value
 
 
 class Differs(Exception):
