@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version
 SUPPORTED := import sys; (3, 10) <= sys.version_info[:2] <= (3, 13) or \
 	sys.exit(f"this is Python {sys.version.split()[0]}, s5-grade needs 3.10 to 3.13: make PYTHON=python3.11")
 
-.PHONY: grade test slow lint clean
+.PHONY: grade test slow fuzz lint clean
 .DELETE_ON_ERROR:
 
 # Grade the reference model, training included.
@@ -23,9 +23,14 @@ grade: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(ONE_THREAD) $(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
+# The same examples in each run: a change is judged by what it changes, and `fuzz` looks for what nobody knew of.
 # pytest's exit code 5 says that no test is marked slow, which is no fault.
 slow: $(VENV)/.installed-dev
-	$(ONE_THREAD) $(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS) || test $$? -eq 5
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -m slow --hypothesis-seed=0 $(PYTEST_ARGS) || test $$? -eq 5
+
+# Hostile captures and rules files, thousands of new ones.
+fuzz: $(VENV)/.installed-dev
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS) tests/test_fuzz.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Hostile captures and hostile rules files: whatever they hold, they are read or cleanly refused, and nothing else.
 
-Each property holds on a few hundred examples, the same in every run, and with `-m slow` on thousands of new ones.
+Each property holds on a few hundred examples, the same in every run, and with `-m slow` on thousands: new ones each
+time, unless a seed is given (`--hypothesis-seed`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def captured() -> None:
 
 
 def profiles(quick: int, slow: int) -> pytest.MarkDecorator:
-    """Run a property on so many examples, and on so many in the slow suite, which are new each time."""
+    """Run a property on so many examples, the same each time, and on so many in the slow suite."""
     health = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
     same = settings(max_examples=quick, deadline=None, derandomize=True, suppress_health_check=health)
     new = settings(max_examples=slow, deadline=None, suppress_health_check=health)
