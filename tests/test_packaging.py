@@ -144,7 +144,7 @@ def test_reference_log_is_the_documented_one() -> None:
 def test_make_has_its_targets() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.M)
     assert phony is not None
-    assert phony[1].split() == ["grade", "test", "slow", "lint", "clean"]
+    assert phony[1].split() == ["grade", "test", "slow", "fuzz", "lint", "clean"]
 
 
 def test_no_file_names_a_place_of_the_machine() -> None:
