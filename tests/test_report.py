@@ -119,10 +119,10 @@ def test_the_outcome_of_a_rule(needs: str, table: dict[tuple[Any, Any], str]) ->
 VERDICTS: dict[tuple[Any, Any], tuple[str, float, float]] = {
     ("error", "pass"): ("pass", 30, 30),
     ("error", "fail"): ("fail", 10, 30),
-    ("error", "error"): ("error", 10, 10),
+    ("error", "error"): ("error", 10, 30),
     ("error", "skipped"): ("pass", 10, 10),
     ("warning", "fail"): ("pass", 10, 30),
-    ("warning", "error"): ("pass", 10, 10),
+    ("warning", "error"): ("pass", 10, 30),
     ("note", "fail"): ("pass", 10, 30),
 }
 
@@ -138,7 +138,7 @@ def test_verdict_and_points() -> None:
 
 def test_a_fail_outweighs_what_could_not_be_found_out() -> None:
     report = rows(result("dropout", "fail"), result("linear", "error"), of=[rule("a", "dropout"), rule("b", "linear")])
-    assert (report.verdict, report.score, report.max_score) == ("fail", 0, 20)
+    assert (report.verdict, report.score, report.max_score) == ("fail", 0, 40)
 
 
 def test_warnings_alone_are_a_pass() -> None:
@@ -219,7 +219,7 @@ def test_an_accuracy_left_open_is_never_failed(said: Any) -> None:
     report = rows(result("accuracy", said), of=[rule("a", "accuracy")], training=left)
     row = report.rules[0]
     assert (row.status, row.message, row.findings) == ("error", "could not be confirmed: the budget of 5 s ended", ())
-    assert (report.verdict, report.score, report.max_score, report.training) == ("error", 0, 0, left)
+    assert (report.verdict, report.score, report.max_score, report.training) == ("error", 0, 20, left)
 
 
 def test_the_accuracy_check_may_say_itself_why_it_is_open() -> None:

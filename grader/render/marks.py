@@ -1,8 +1,4 @@
-"""What a gradebook is told: which rules count, and for how much.
-
-A skipped rule counts for nothing. One that could not be decided counts for none of its points, not out of the total:
-a submission never gets full marks because something ended before it was looked at.
-"""
+"""What a gradebook is told: which rules count, and for how much, also of what could not be graded."""
 
 from __future__ import annotations
 

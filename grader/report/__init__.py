@@ -3,7 +3,10 @@
 A rule is `fail` when a check says so, `error` when a check could not be made, `skipped` when one was not asked for. A
 rule that needs all of its checks takes the worst of their outcomes, one that needs any of them the best. A failed rule
 of level error makes the verdict `fail`, whatever else could not be found out: no later finding would change it. Without
-one, a rule that could not be decided makes it `error`. `score` and `max_score` count the decided rules alone.
+one, a rule that could not be decided makes it `error`.
+
+For `score` and `max_score` a skipped rule counts for nothing. One that could not be decided counts for none of its
+points, not out of the total: a submission never gets full marks because something ended before it was looked at.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def graded_report(
         sandbox=sandbox,
         notes=tuple(notes),
         score=sum(row.points for row in rows),
-        max_score=sum(row.max_points for row in rows if row.status in ("pass", "fail")),
+        max_score=sum(row.max_points for row in rows if row.status != "skipped"),
         reproduce=reproduce,
     )
 
