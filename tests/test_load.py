@@ -126,6 +126,8 @@ DEFINITION_STATEMENTS = {
     "a with": ("with torch.no_grad():\n    W = torch.full((1,), 6)\n    print(1 / 0)\n", "int(W)"),
     "a dictionary filled later": ("cfg = {}\ncfg['width'] = 6\n", "cfg['width']"),
     "an update": ("cfg = dict(width=1)\ncfg.update(width=6)\n", "cfg['width']"),
+    "another name of a dictionary": ("cfg = {}\nc = cfg\nc['width'] = 6\n", "cfg['width']"),
+    "a part of a dictionary": ("cfg = {'net': {}}\nnet = cfg['net']\nnet['width'] = 6\n", "cfg['net']['width']"),
     "argument defaults": (
         (
             "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--width', type=int, default=6)\n"
@@ -325,6 +327,11 @@ ONE_MODEL = {
     "    def forward(self, x):\n        return self.net(x)\n",
     "a hub mixin": "from huggingface_hub import PyTorchModelHubMixin\n"
     + NET.replace("nn.Module", "nn.Module, PyTorchModelHubMixin, repo_url='x'"),
+    "a forward of the instance": "def head(width=4):\n    return nn.Conv2d(width, 10, 1)\n"
+    + NET.replace(
+        "nn.Conv2d(width, 10, 1)\n\n    def forward(self, x):\n        return ",
+        "head()\n        self.forward = lambda x: ",
+    ),
     "futures": "from __future__ import annotations\n" + HEAD + NET.replace("self, x)", "self, x: Absent) -> Absent"),
     "super with the class": NET.replace("super()", "super(Net, self)"),
     "compiled": NET.replace("class Net", "@torch.compile\nclass Net"),
@@ -345,6 +352,13 @@ ONE_MODEL = {
     "        return cls\n    return add\n"
     + NET.replace("class Net", "@register('net')\nclass Net")
     + "def create_model(name='net'):\n    return MODELS[name]()\nmodel = create_model()\n",
+    "a registry of functions": "MODELS = {}\ndef register(f):\n    MODELS[f.__name__] = f\n    return f\n"
+    + NET
+    + "@register\ndef small(**options):\n    return Net(**options)\n"
+    "def create_model(name, **options):\n    return MODELS[name](**options)\nmodel = create_model('small')\n",
+    "a registry that is filled by hand": BLOCK + "LAYERS = {}\ndef register(name):\n    def add(cls):\n"
+    "        LAYERS[name] = cls\n        return cls\n    return add\nregister('block')(Block)\n"
+    + USER.replace("Block(", "LAYERS['block']("),
     "a lightning module around a model that it is given": NET
     + "import lightning as L\nclass Lit(L.LightningModule):\n    def __init__(self, model, lr=0.1):\n"
     "        super().__init__()\n        self.model = model\n    def forward(self, x):\n        return self.model(x)\n"
@@ -419,6 +433,95 @@ WIDTHS = {
         16,
     ),
 }
+
+
+WIDEN = "    {m}.conv = nn.Conv2d(1, 16, 3)\n    {m}.head = nn.Conv2d(16, 10, 1)\n"
+WIDENED = NET + "def widened(m, times=1):\n" + WIDEN.format(m="m") + "    return m\n"
+METHOD = NET + "    def widened(self):\n" + textwrap.indent(WIDEN.format(m="self"), "    ") + "        return self\n"
+CHANGED = {
+    "by a function that gives it back": WIDENED + "model = widened(Net()).to('cuda')\n",
+    "by a function that is given it by name": WIDENED + "model = widened(times=2, m=Net())\n",
+    "by a function, under another name": WIDENED + "small = Net()\nmodel = widened(small)\n",
+    "by a function, under its own name": WIDENED + "model = Net()\nmodel = widened(model).cuda()\n",
+    "by a function in a factory": WIDENED + "def build():\n    net = Net()\n    return widened(net)\n",
+    "by a function of something else": NET + "def swap(m):\n" + WIDEN.format(m="m") + "    return 2\n"
+    "model = Net()\nprint('swapped', swap(model))\n",
+    "by its method": METHOD + "model = Net()\nmodel.widened()\n",
+    "by its method that gives it back": METHOD + "model = Net().widened()\n",
+    "by its method, under its own name": METHOD + "model = Net()\nmodel = model.widened()\n",
+    "by another class": NET
+    + "class Surgeon:\n    @staticmethod\n    def widened(m):\n"
+    + textwrap.indent(WIDEN.format(m="m"), "    ")
+    + "        return m\nmodel = Surgeon.widened(Net())\n",
+    "under a second name": NET + "model = Net()\nm = model\n" + textwrap.dedent(WIDEN.format(m="m")),
+    "in a comprehension": NET + "model = Net()\nnew = {'conv': nn.Conv2d(1, 16, 3), 'head': nn.Conv2d(16, 10, 1)}\n"
+    "[setattr(m, name, layer) for m in (model,) for name, layer in new.items()]\n",
+    "through its parts": NET
+    + "model = Net()\nparts = list(model.children())\nparts[0].weight = nn.Parameter(torch.ones"
+    "(16, 1, 3, 3))\nparts[0].bias = None\nlast = parts[1]\nlast.weight = nn.Parameter(torch.ones(10, 16, 1, 1))\n",
+    "by what holds it under its name": NET + "model = Net(16)\nmodel = nn.Sequential(model, nn.Softmax(1))\n",
+}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_a_model_is_graded_as_it_was_changed(case: str) -> None:
+    found = loaded(HEAD + CHANGED[case])
+    assert (width(found), output(found)) == (16, (2, 10))
+
+
+HELD = {
+    "from a table": "TABLE = {'net': Net}\nmodel = TABLE['net'](16).to('cuda')\n",
+    "from a table of instances": "nets = [Net(w) for w in (4, 16)]\nmodel = nets[-1]\n",
+    "by a partial": "from functools import partial\nwide = partial(Net, 16)\nnet = wide()\n",
+    "by another name of the class": "Model = Net\nmodel = Model(16)\n",
+    "by a text": "model = globals()['Net'](16)\n",
+    "by a function that is given the class": "def build(cls, *args):\n    return cls(*args)\nmodel = build(Net, 16)\n",
+    "beside another": "model, epochs = Net(16), 3\n",
+    "by a factory, beside another": "def build(w=2):\n    return Net(w)\nmodel, epochs = build(16), 3\n",
+    "of two ways": "big = True\nmodel = Net(16) if big else Net(2)\n",
+    "in an expression": "print(net := Net(16))\n",
+    "in a loop": "for w in (2, 16):\n    model = Net(w)\n",
+    "in a try": "try:\n    model = Net(16).cuda()\nexcept RuntimeError:\n    model = Net(2)\n",
+    "in a class": "class Config:\n    net = Net(16)\nmodel = Config.net\n",
+    "copied": "import copy\nmodel = copy.deepcopy(Net(16))\n",
+    "by keyword": "model = nn.DataParallel(module=Net(16))\n",
+    "twice": "nets = [Net(16)]\nmodel = nets[0]\nbest_model = model\n",
+    "inside another": "nets = [Net(16)]\nbody_net = nets[0]\nmodel, n = nn.Sequential(body_net, nn.Softmax(1)), 1\n",
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_a_model_in_a_variable_is_found_by_its_value(case: str) -> None:
+    assert width(loaded(HEAD + NET + HELD[case])) == 16
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TABLE = {'net': Net}\nmodel = TABLE['net'](int(open('width.txt').read()))\n",
+        "TABLE = {'net': Net}\nmodel = TABLE['other'](16)\n",
+        "model_parameters, rate = sum(p.numel() for p in Net(16).parameters()), 0.1\n",
+        "def epoch(m):\n    m.loss.backward()\nfor w in (8, 16):\n    model = Net(w)\n    epoch(model)\n",
+    ],
+)
+def test_a_variable_without_a_model_leaves_the_class_as_it_is(text: str) -> None:
+    assert width(loaded(HEAD + NET + text)) == 4
+
+
+def test_two_models_in_variables_are_asked_about() -> None:
+    text = HEAD + NET + "nets = [Net(w) for w in (4, 16)]\nsmall_net = nets[0]\nwide_net = nets[1]\n"
+    refusal = refused(text)
+    assert refusal.message == "2 models in model.py: small_net (line 14), wide_net (line 15)"
+    assert width(loaded(text, class_name="wide_net")) == 16
+    assert width(loaded(text, class_name="Net")) == 4
+
+
+def test_what_trains_a_model_through_others_is_not_run() -> None:
+    text = (
+        NET + "def epoch(m):\n    m.loss.backward()\ndef fit(m):\n    m.conv = None\n    epoch(m)\n    return m\n"
+        "model = Net(16)\nmodel = fit(model)\nhistory = fit(model)\n"
+    )
+    assert width(loaded(HEAD + text)) == 16
 
 
 @pytest.mark.parametrize("case", WIDTHS)
@@ -497,6 +600,10 @@ def test_the_model_that_the_program_builds_is_proposed() -> None:
     assert refusal.candidates == ("Net", "Net2")
     assert refusal.why.endswith("nothing in the file says which. Its program builds Net on line 23.")
     assert refusal.fix == "Name one: --class Net"
+    program = "def main():\n    model = Net()\nif __name__ == '__main__':\n    main()\n"
+    refusal = refused(HEAD + NET + NET.replace("Net", "Net2") + program)
+    assert refusal.why.endswith("Its program builds Net on line 23.")
+    assert refusal.fix == "Name one: --class Net"
 
 
 @pytest.mark.parametrize(
@@ -536,6 +643,15 @@ def test_no_model() -> None:
     assert refusal.fix == "Grade the file that does: net.py."
     refusal = refused("x = 1\n", others=others)
     assert (refusal.candidates, refusal.fix) == ((), "Define class Net(nn.Module) in it.")
+
+
+@pytest.mark.parametrize("base", ["", "()", "(nn.module)"])
+def test_a_class_that_is_no_module_is_told(base: str) -> None:
+    refusal = refused(HEAD + NET.replace("(nn.Module)", base))
+    assert refusal.message == "model.py defines no model: class Net has a forward, but is no torch.nn.Module"
+    assert refusal.fix == "Write class Net(nn.Module), and super().__init__() in its __init__."
+    assert refusal.span is not None
+    assert refusal.span.line == 5
 
 
 def test_a_class_inside_a_function_is_told() -> None:
@@ -599,7 +715,7 @@ def test_a_required_argument_is_named() -> None:
     refusal = refused(HEAD + NET.replace("width=4", "num_classes, width, device"))
     assert (refusal.code, refusal.option) == ("arguments", "--arg")
     assert refusal.message == "Net needs 3 arguments: num_classes, width, device"
-    assert refusal.fix.startswith("Give them: --arg num_classes=10 --arg width=VALUE --arg device=VALUE")
+    assert refusal.fix.startswith("Give them: --arg num_classes=10 --arg width=VALUE --arg device=cpu")
 
 
 def test_the_file_s_own_call_is_proposed() -> None:
@@ -1012,6 +1128,18 @@ FAILURES = {
         NET.replace("super().__init__()", "super().__init__(); torch.load('x')"),
         "constructor",
         "OSError: torch.load reads a file: a submission is graded from its source alone (in the constructor)",
+        7,
+    ),
+    "layers without a comma": (
+        NET.replace("super().__init__()", "super().__init__(); nn.Sequential(nn.Conv2d(1, 4, 3)(nn.ReLU()))"),
+        "constructor",
+        "in the constructor the layer nn.ReLU is given where a tensor is expected",
+        7,
+    ),
+    "a list in a sequential": (
+        NET.replace("super().__init__()", "super().__init__(); nn.Sequential([nn.ReLU()])"),
+        "constructor",
+        "TypeError: list is not a Module subclass (in the constructor)",
         7,
     ),
     "a name": (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from grader.worker import environment
 from grader.worker.environment import CPU, device_rewrite, to_cpu
@@ -105,6 +107,28 @@ def test_code_is_not_compiled() -> None:
     assert torch.jit.trace(layer, X) is layer
     assert issubclass(torch.jit.ScriptModule, nn.Module)
     assert not isinstance(layer, torch.jit.ScriptModule)
+
+
+def test_an_embedding_is_an_indexing() -> None:
+    rows = torch.arange(6.0).view(3, 2)
+    layers = nn.Embedding.from_pretrained(rows), nn.Embedding.from_pretrained(rows, padding_idx=1)
+    places = torch.tensor([[2, 0]])
+    with Calls() as calls:
+        found = [layer(places) for layer in layers]
+    assert [rows.tolist() for rows in found] == [[[[4.0, 5.0], [0.0, 1.0]]]] * 2
+    assert calls.names == ["__getitem__", "embedding"]  # the second has a row that does not learn
+
+
+class Calls(TorchFunctionMode):
+    """Notes which functions of torch are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(func.__name__)
+        return func(*args, **(kwargs or {}))
 
 
 def test_checkpointing_runs_the_function() -> None:

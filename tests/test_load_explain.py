@@ -31,6 +31,31 @@ class Net(nn.Module):
 
 
 CASES = {
+    "a layer made of the images": (
+        "self.d = nn.Dropout(0.1)",
+        "return self.d(nn.ReLU(x))",
+        "forward",
+        "in forward the layer nn.ReLU is given where a tensor is expected",
+    ),
+    "a rate made of the images": (
+        "pass",
+        "return nn.Dropout(x)",
+        "forward",
+        "RuntimeError: Boolean value of Tensor with more than one value is ambiguous (in forward)",
+    ),
+    "a list of layers": (
+        "self.c = [nn.ReLU()]",
+        "return self.c(x)",
+        "forward",
+        "in forward a list is called like a layer",
+    ),
+    "a comma too many": (
+        "self.c = nn.ReLU(),",
+        "return self.c(x)",
+        "forward",
+        "in forward a tuple is called like a layer",
+    ),
+    "no layer at all": ("self.c = None", "return self.c(x)", "forward", "in forward None is called like a layer"),
     "channels of the images": (
         "self.c = nn.Conv2d(3, 8, 3)",
         "return self.c(x)",

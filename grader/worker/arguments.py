@@ -19,10 +19,11 @@ from grader.worker.stand_ins import HyperParameters
 
 FIELDS_CAP = 10  # of a configuration that are proposed
 CALL_CAP = 80  # code points of a call that is proposed
-_TASK_ARGUMENTS: tuple[tuple[str, Callable[[CaptureJob], int]], ...] = (
+_TASK_ARGUMENTS: tuple[tuple[str, Callable[[CaptureJob], object]], ...] = (
     (r"(?i)(num|n|nb)?_?(class(es)?|outputs?)|out(put)?_(dim|size|features|shape|channels)", lambda job: job.classes),
     (r"(?i)(in|input|img|image)_?(channels?|ch|c|dim|planes|shape)|channels?|nc", lambda job: job.input_shape[0]),
     (r"(?i)(img|image|input)_?(size|dim)", lambda job: job.input_shape[1]),
+    (r"(?i)(\w+_)?device", lambda job: "cpu"),
 )
 
 

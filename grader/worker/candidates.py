@@ -19,8 +19,7 @@ from grader.worker.expressions import (
     Function,
     construction,
     dotted,
-    is_program,
-    mentions,
+    loads_or_trains,
     own_nodes,
     requires_arguments,
 )
@@ -30,10 +29,8 @@ from grader.worker.signatures import input_misfit
 from grader.worker.stand_ins import REPLACED, is_tool
 from grader.worker.statements import Leaf
 
-_MODEL_NAME = re.compile(r"(?i)(?:^|_)(?:\w*model|\w*net(?:work)?|cnn|classifier)\w*$")
+MODEL_NAME = re.compile(r"(?i)(?:^|_)(?:\w*model|\w*net(?:work)?|cnn|classifier)\w*$")
 _FACTORY_NAME = re.compile(r"(?i)^(?:make|build|get|create|define|init|load|new)?_?\w*(?:model|net|network|cnn)\w*$")
-# A function that does any of these is a program, whatever it returns.
-_PROGRAM_NAMES = frozenset("load hub DataLoader load_url load_state_dict_from_url".split())
 
 
 @dataclass(frozen=True)
@@ -80,6 +77,7 @@ class Search:
         self.classes: dict[int, type | None] = {}
         self.parts = Parts(definitions)
         self._returns: dict[str, str] = {}
+        self._holds: dict[str, bool] = {}
 
     def find(self) -> Found:
         """Return the models of the file; nothing is constructed."""
@@ -150,7 +148,7 @@ class Search:
         forward = inspect.getattr_static(made, "forward", None)
         if forward is None or forward is inspect.getattr_static(nn.Module, "forward"):
             own_call = inspect.getattr_static(made, "__call__") is not inspect.getattr_static(nn.Module, "__call__")
-            return "" if own_call else "it has no forward"
+            return "" if own_call or _assigns_forward(candidate.leaf.node) else "it has no forward"
         if isinstance(forward, (staticmethod, classmethod)):
             return ""
         return input_misfit(forward)
@@ -169,7 +167,7 @@ class Search:
             target = self._built_by(node.value, names[0])
             if target:
                 call = construction(node.value)
-                by_method = call is not None and dotted(call.func) != target
+                by_method = call is not None and dotted(call.func).startswith(f"{target}.")
                 plain = by_method or (call is not None and not call.args and not call.keywords)
                 yield Candidate(names[0], "instance", leaf, target, ast.dump(call) if call else "", names[0], plain)
 
@@ -196,13 +194,16 @@ class Search:
         call = construction(value)
         if call is None:
             return ""
+        changed = self.outline.effects.passed_on(value)
+        if changed is not None and self._built_before(changed, bound):
+            return ast.unparse(call.func)
         name = dotted(call.func)
         root, _, rest = name.partition(".")
         if not root:
             return ""
         if name in self.fit_names or (root in self.fit_names and self._is_own_method(root, rest)):
             return root
-        if name in self.outline.functions:
+        if name in self.outline.effects.functions:
             return self._returned_by(name) and name
         if root in self.outline.binders and root not in self.outline.imports:
             return ""
@@ -211,7 +212,18 @@ class Search:
         if full.startswith("torch."):
             return full if full.endswith(".Sequential") else ""
         foreign = bool(full) and (full.startswith(".") or full.partition(".")[0] not in _plain_modules())
-        return full if foreign and _MODEL_NAME.match(bound) and not is_tool(full) else ""
+        return full if foreign and MODEL_NAME.match(bound) and not is_tool(full) else ""
+
+    def _built_before(self, value: ast.expr, bound: str) -> bool:
+        """Tell whether an expression builds a model, or is a variable that holds one."""
+        if not isinstance(value, ast.Name):
+            return bool(self._built_by(value, bound))
+        if value.id not in self._holds:
+            self._holds[value.id] = False  # ends recursion
+            nodes = [self.outline.leaves[index].node for index in self.outline.visible(value.id, None)]
+            values = [node.value for node in nodes if isinstance(node, ast.Assign)]
+            self._holds[value.id] = any(self._built_by(item, value.id) for item in values)
+        return value.id != bound and self._holds[value.id]
 
     def _is_own_method(self, owner: str, name: str) -> bool:
         """Tell whether a class of this file says how it is made by a method of its own: `Net.small()`."""
@@ -223,11 +235,11 @@ class Search:
         """Return what a function of this file builds and returns; '' if that is no model, or if the function trains."""
         if name not in self._returns:
             self._returns[name] = ""  # ends recursion
-            self._returns[name] = self._returned(self.outline.functions[name])
+            self._returns[name] = self._returned(self.outline.effects.functions[name])
         return self._returns[name]
 
     def _returned(self, node: Function) -> str:
-        if is_program(node) or mentions(node, _PROGRAM_NAMES):
+        if loads_or_trains(node):
             return ""
         local = {inner.name for inner in ast.walk(node) if isinstance(inner, ast.ClassDef)}
         values = [inner.value for inner in own_nodes(node) if isinstance(inner, ast.Return) and inner.value is not None]
@@ -238,8 +250,9 @@ class Search:
                     if isinstance(name, ast.Name):
                         assigned[name.id].append(inner.value)
         for value in list(values):
-            if isinstance(value, ast.Name):
-                values += assigned.get(value.id, [])
+            given = self.outline.effects.passed_on(value) or value
+            if isinstance(given, ast.Name):
+                values += assigned.get(given.id, [])
         if any((call := construction(value)) is not None and dotted(call.func) in local for value in values):
             return node.name
         targets = {target for value in values if (target := self._built_by(value, node.name))}
@@ -247,8 +260,6 @@ class Search:
             return targets.pop() if len(targets) == 1 else node.name
         unknown = [value for value in values if isinstance(value, (ast.Call, ast.Subscript))]
         return node.name if unknown and _FACTORY_NAME.match(node.name) else ""
-
-    # Parts of a whole
 
 
 def _latest_of_equals(classes: list[Candidate]) -> list[Candidate]:
@@ -270,6 +281,12 @@ def _says_module(leaf: Leaf) -> bool:
     assert isinstance(leaf.node, ast.ClassDef)
     names = [dotted(base) for base in leaf.node.bases]
     return any(name.rpartition(".")[2] in ("Module", "LightningModule", "Sequential") for name in names)
+
+
+def _assigns_forward(node: ast.stmt) -> bool:
+    """Tell whether methods of a class give the instance a forward of its own: `self.forward = …`."""
+    stored = (inner for inner in ast.walk(node) if isinstance(getattr(inner, "ctx", None), ast.Store))
+    return any(getattr(target, "attr", "") == "forward" for target in stored)
 
 
 def _wants_arguments(factory: Candidate) -> bool:

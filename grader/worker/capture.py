@@ -24,7 +24,7 @@ from grader.worker.refusal import Refused
 from grader.worker.snapshot import Snapshot, held, snapshot, walk
 from grader.worker.stand_ins import given_at, path_of
 from grader.worker.tape import Tape
-from grader.worker.tensors import tensors_in
+from grader.worker.tensors import repeats, tensors_in
 from grader.worker.trace import Raw, Trace, Value, values_in
 from grader.worker.watch import Watch
 
@@ -114,8 +114,9 @@ class Capturer:
         """Record one forward from the snapshot."""
         batch_images = self.addresses.give(noise(batch, self.job.input_shape, seed), mode)
         for tensor, numbers in self.outside.values():  # state that no module registers: lists of layers, globals
-            with torch.no_grad():
-                tensor.detach().copy_(numbers)
+            if not repeats(tensor):
+                with torch.no_grad():
+                    tensor.detach().copy_(numbers)
         tape = Tape({0: batch_images, **self.state.leaves}, self.paths, self.outside)
         try:
             self.model.train(mode == "train")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -17,6 +17,7 @@ from grader.worker.candidates import Candidate, Found
 from grader.worker.construct import seed
 from grader.worker.explain import need_of_stand_in, refuse_exception
 from grader.worker.expressions import dotted, root_of
+from grader.worker.held import held
 from grader.worker.modules import Definitions
 from grader.worker.refusal import Refused
 from grader.worker.signatures import required_arguments
@@ -24,6 +25,9 @@ from grader.worker.stand_ins import REPLACED, is_tool, path_of
 from grader.worker.statements import Leaf
 
 _NOTEBOOK = re.compile(rb"\s*\{\s*\"(cells|metadata|nbformat)\"\s*:")
+_WHAT_A_MODEL_IS = (
+    "A model is a class derived from torch.nn.Module, an instance of one, or a function that returns one."
+)
 _DEFINES_MODULE = re.compile(rb"class\s+\w+\s*\([^)]*Module")
 
 
@@ -49,7 +53,12 @@ class Choice:
             raise Refused(self._no_model(definitions, found, tuple(hidden)))
         if len(models) > 1:
             raise Refused(self._ambiguous(definitions, models))
-        return models[0]
+        if models[0].kind == "instance" or self.job.arguments:
+            return models[0]
+        instances = held(definitions, models[0])
+        if len(instances) > 1:
+            raise Refused(self._ambiguous(definitions, tuple(instances)))
+        return instances[0] if instances else models[0]
 
     def _named(self, definitions: Definitions, found: Found, name: str) -> Candidate | Any:
         for pool in (found.models, found.every):
@@ -165,6 +174,15 @@ class Choice:
                 fix=f"Move {what} to the top level of the file.",
                 span=places.span_of_header(node, entry),
             )
+        plain = _plain_model(definitions)
+        if plain is not None:
+            return Refusal(
+                "no-model",
+                f"{message}: class {plain.name} has a forward, but is no torch.nn.Module",
+                why=_WHAT_A_MODEL_IS,
+                fix=f"Write class {plain.name}(nn.Module), and super().__init__() in its __init__.",
+                span=places.span_of_header(plain, entry),
+            )
         absent = _absent_base(definitions)
         if absent is not None:
             base, node = absent
@@ -173,7 +191,7 @@ class Choice:
         return Refusal(
             "no-model",
             message,
-            why="A model is a class derived from torch.nn.Module, an instance of one, or a function that returns one.",
+            why=_WHAT_A_MODEL_IS,
             fix=f"Grade the file that does: {others[0]}." if others else "Define class Net(nn.Module) in it.",
             candidates=others,
         )
@@ -214,15 +232,20 @@ def _makes_sequential(node: ast.AST) -> bool:
 
 
 def _built_in_main(definitions: Definitions, models: tuple[Candidate, ...]) -> list[tuple[int, str]]:
-    """Lines of the main block that construct one of the candidates: a hint, no proof."""
+    """Lines of the main block, and of what it calls, that construct one of the candidates: a hint, no proof."""
     names = {item.target if item.kind == "instance" else item.name for item in models}
-    return [
-        (node.lineno, node.func.id)
-        for leaf in definitions.outline.leaves
-        if leaf.main or leaf.program or isinstance(leaf.node, ast.Expr)
-        for node in ast.walk(leaf.node)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
-    ]
+    outline = definitions.outline
+    programs = [leaf.node for leaf in outline.leaves if leaf.main or leaf.program or isinstance(leaf.node, ast.Expr)]
+    called = [outline.effects.functions[name] for name, _ in _calls(programs) if name in outline.effects.functions]
+    return [(line, name) for name, line in _calls([*programs, *called]) if name in names]
+
+
+def _calls(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
+    """Yield the names that code calls, each with its line."""
+    for node in nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name):
+                yield inner.func.id, inner.lineno
 
 
 def _absent_base(definitions: Definitions) -> tuple[str, ast.ClassDef] | None:
@@ -237,6 +260,17 @@ def _absent_base(definitions: Definitions) -> tuple[str, ast.ClassDef] | None:
             replaced = path.partition(".")[0] in REPLACED and not is_tool(path)
             if replaced or path_of(definitions.made.get(leaf.index)):
                 return path or path_of(definitions.made[leaf.index]), leaf.node
+    return None
+
+
+def _plain_model(definitions: Definitions) -> ast.ClassDef | None:
+    """Return the last class that has a forward and no base, or one that torch.nn lacks: `nn.module`."""
+    for leaf in reversed(definitions.outline.classes):
+        node = leaf.node
+        assert isinstance(node, ast.ClassDef)
+        bases = [dotted(base).rpartition(".")[2] for base in node.bases]
+        if _has_forward(node) and (not bases or bases == ["module"]):
+            return node
     return None
 
 

@@ -123,7 +123,8 @@ def _rebindings(outline: Outline, candidate: Candidate, limit: int | None) -> li
         if leaf.main or leaf.program:
             continue
         if name in leaf.binds and isinstance(leaf.node, ast.Assign):
-            if not keeps(leaf.node.value, name):
+            given = outline.effects.passed_on(leaf.node.value) or leaf.node.value
+            if not keeps(given, name):
                 if construction(leaf.node.value) is not None and not mentions(leaf.node.value, {name}):
                     break
                 continue

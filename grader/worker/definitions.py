@@ -8,35 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from grader.worker.expressions import Function, is_program, root_of
-from grader.worker.statements import (
-    ASSIGNMENTS,
-    ATTRIBUTE_SETTERS,
-    DEFINITIONS,
-    FUNCTIONS,
-    IMPORTS,
-    Leaf,
-    Path,
-    bare_calls,
-    bound_by,
-    bound_in,
-    changed_targets,
-    scan,
-    target_names,
-)
+from grader.worker.effects import Effects, owners, parts_of
+from grader.worker.expressions import root_of
+from grader.worker.statements import DEFINITIONS, IMPORTS, Leaf, Path, bare_calls, bound_by, scan
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
-
-# Methods that change the object they are called on, beside those whose names end with an underscore or begin as below.
-_MUTATORS = frozenset(
-    "append extend insert update setdefault pop popitem remove clear sort reverse discard apply".split()
-)
-_MUTATING_PREFIXES = ("add", "set_", "register")
-# Functions that change the module they are given.
-_REPARAMETRISERS = frozenset(
-    "weight_norm spectral_norm orthogonal register_parametrization remove_parametrizations remove_weight_norm"
-    " remove_spectral_norm l1_unstructured random_unstructured ln_structured random_structured".split()
-)
 
 
 @dataclass(frozen=True)
@@ -63,13 +39,15 @@ class Outline:
         self.imports: dict[str, Import] = {}
         self.stars: list[Import] = []
         self.classes: list[Leaf] = []
-        self.functions: dict[str, Function] = {}
+        self.effects = Effects(self.imports)
         self.flags = 0
-        self._effects: dict[str, tuple[set[int], set[str]]] = {}
         for node, path, main in _leaves(tree.body, (), False):
             self._add(Leaf(len(self.leaves), node, path, main))
         for leaf in self.leaves:
             self._note_effects(leaf)
+        holders = self._holders()
+        for leaf in self.leaves:
+            leaf.changes |= _reached(leaf.changes, holders)
             for name in leaf.binds:
                 self.binders[name].append(leaf.index)
             for name in leaf.changes:
@@ -81,8 +59,7 @@ class Outline:
         node = leaf.node
         if isinstance(node, ast.ClassDef):
             self.classes.append(leaf)
-        elif isinstance(node, FUNCTIONS):
-            self.functions[node.name] = node
+        self.effects.add(node)
         for inner in [node] if not isinstance(node, (ast.Try, *_LOOPS)) else ast.walk(node):
             if isinstance(inner, IMPORTS):
                 self._note_import(inner)
@@ -100,68 +77,32 @@ class Outline:
                 self.imports[alias.asname or alias.name] = Import(node.module or "", alias.name, node.level)
 
     def _note_effects(self, leaf: Leaf) -> None:
-        """Calls whose results are not kept, and decorators, may change what they are given or what they name."""
+        """Calls, and decorators, may change what they are given or what they name."""
+        effects = self.effects
         for call in bare_calls(leaf.node):
-            leaf.changes |= self._changed_by(call)
+            leaf.changes |= effects.changed_by(call)
         if isinstance(leaf.node, _LOOPS):
-            leaf.changes |= _owners(leaf.changes, leaf.node)
-        if isinstance(leaf.node, DEFINITIONS):
-            for decorator in leaf.node.decorator_list:
-                function = decorator.func if isinstance(decorator, ast.Call) else decorator
-                if isinstance(function, ast.Name):
-                    leaf.changes |= self.effects(function.id)[1]
-                    leaf.changes |= self._changed_by(decorator) if isinstance(decorator, ast.Call) else set()
-                elif (root := root_of(function)) and root not in self.imports:
-                    leaf.changes.add(root)
+            leaf.changes |= owners(leaf.changes, leaf.node)
+        if not isinstance(leaf.node, DEFINITIONS):
+            leaf.changes |= effects.changed_inside(leaf.node)
+            return
+        for decorator in leaf.node.decorator_list:
+            function = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if isinstance(function, ast.Name):
+                leaf.changes |= effects.globals_of(function.id)
+                leaf.changes |= effects.changed_by(decorator) if isinstance(decorator, ast.Call) else set()
+            elif (root := root_of(function)) and root not in self.imports:
+                leaf.changes.add(root)
 
-    def _changed_by(self, call: ast.Call) -> set[str]:
-        function = call.func
-        last = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-        arguments = [root for item in call.args if (root := root_of(item))]
-        if last in ATTRIBUTE_SETTERS or last in _REPARAMETRISERS:
-            return set(arguments[:1])
-        if isinstance(function, ast.Attribute):
-            changed = set()
-            root = root_of(function.value)
-            if last.endswith("_") and not last.endswith("__"):
-                changed.update(arguments)
-            if root and root not in self.imports and _is_mutator(last):
-                changed.add(root)
-            elif root and last in _MUTATORS:
-                changed.add(root)  # `sys.path.append`
-            return changed
-        if isinstance(function, ast.Name):
-            positions, names = self.effects(function.id)
-            given = {root for place, item in enumerate(call.args) if place in positions and (root := root_of(item))}
-            return given | names
-        return set()
-
-    def effects(self, name: str) -> tuple[set[int], set[str]]:
-        """Return what calling a function of this file changes: positions of arguments, and global names."""
-        node = self.functions.get(name)
-        if node is None:
-            return set(), set()
-        if name not in self._effects:
-            self._effects[name] = (set(), set())  # ends recursion
-            self._effects[name] = self._function_effects(node)
-        return self._effects[name]
-
-    def _function_effects(self, node: Function) -> tuple[set[int], set[str]]:
-        if is_program(node):
-            return set(), set()
-        parameters = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
-        changed: set[str] = set()
-        declared: set[str] = set()
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Global):
-                declared.update(inner.names)
-            elif isinstance(inner, ASSIGNMENTS):
-                changed |= changed_targets(inner)
-            elif isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call):
-                changed |= self._changed_by(inner.value)
-        changed |= _owners(changed, node)
-        positions = {place for place, parameter in enumerate(parameters) if parameter in changed}
-        return positions, (changed - bound_in(node)) | declared
+    def _holders(self) -> dict[str, set[str]]:
+        """Return, by the names of variables, whose objects they are or are parts of: `drop = model.drop`."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for leaf in self.leaves:
+            if isinstance(leaf.node, ast.Assign) and (root := parts_of(leaf.node.value)) not in self.imports:
+                for target in leaf.node.targets:
+                    if isinstance(target, ast.Name):
+                        found[target.id].add(root)
+        return found
 
     def visible(self, name: str, horizon: int | None) -> list[int]:
         """Return the statements that bind a name, in order; those of the main block only where there is no other."""
@@ -227,6 +168,16 @@ class Outline:
         return body
 
 
+def _reached(names: set[str], edges: dict[str, set[str]]) -> set[str]:
+    """Return names and those that lead on from them."""
+    found, todo = set(names), list(names)
+    while todo:
+        fresh = edges.get(todo.pop(), set()) - found - {""}
+        found |= fresh
+        todo += fresh
+    return found
+
+
 def excludes(one: Leaf, other: Leaf) -> bool:
     """Tell whether two statements stand in different branches of one `if`."""
     pairs = zip(one.path, other.path, strict=False)
@@ -257,18 +208,3 @@ def _leaves(body: list[ast.stmt], path: Path, main: bool) -> Iterator[tuple[ast.
             yield from _leaves(node.body, (*path, (node, "body")), main)
         else:
             yield node, path, main
-
-
-def _owners(changed: set[str], node: ast.AST) -> set[str]:
-    """Who changes with the elements: what is done to `layer` in `for layer in model.modules()` is done to the model."""
-    found: set[str] = set()
-    for inner in ast.walk(node):
-        if isinstance(inner, (ast.For, ast.comprehension)) and target_names(inner.target) & changed:
-            arguments = inner.iter.args if isinstance(inner.iter, ast.Call) else []  # enumerate(…), zip(…), reversed(…)
-            found |= {root_of(item) for item in (inner.iter, *arguments)}
-    return found - {""}
-
-
-def _is_mutator(method: str) -> bool:
-    in_place = method.endswith("_") and not method.endswith("__")
-    return in_place or method in _MUTATORS or method.startswith(_MUTATING_PREFIXES)

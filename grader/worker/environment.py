@@ -42,6 +42,7 @@ def replacements() -> tuple[tuple[Any, str, Any], ...]:
         *_rows(torch, compile=_decorator, load=_reader("torch.load")),
         *_rows(torch.compiler, disable=_decorator, allow_in_graph=_first),
         *_rows(nn.Module, compile=_nothing),
+        *_rows(nn.Embedding, forward=_looked_up),
         *_rows(torch.jit, load=_reader("torch.jit.load")),
         *_rows(
             torch.hub,
@@ -161,6 +162,15 @@ def _checkpoint_sequential(functions: Any, segments: int, input: Any, *args: Any
     for function in functions.children() if isinstance(functions, nn.Sequential) else functions:
         input = function(input)
     return input
+
+
+def _looked_up(self: nn.Embedding, input: torch.Tensor) -> torch.Tensor:
+    """A row of the table for each index: an indexing, unless a row does not learn or rows are cut to a length."""
+    if self.padding_idx is None and self.max_norm is None:
+        return self.weight[input]
+    return nn.functional.embedding(
+        input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
+    )
 
 
 class _Switch(contextlib.ContextDecorator):

@@ -15,6 +15,8 @@ _WRAPPERS = frozenset(
 )
 # Calls that only programs make: a statement that makes one is never run.
 _PROGRAM = frozenset(("backward", "step", "zero_grad", "load_state_dict"))
+# A function that mentions any of these is a program, too, whatever it returns.
+_PROGRAM_NAMES = frozenset("load hub DataLoader load_url load_state_dict_from_url".split())
 
 
 def root_of(node: ast.AST) -> str:
@@ -43,6 +45,11 @@ def is_program(node: ast.AST) -> bool:
         isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in _PROGRAM
         for inner in ast.walk(node)
     )
+
+
+def loads_or_trains(node: ast.AST) -> bool:
+    """Tell whether code trains or restores a model, or loads what such code needs."""
+    return is_program(node) or mentions(node, _PROGRAM_NAMES)
 
 
 def construction(value: ast.expr) -> ast.Call | None:

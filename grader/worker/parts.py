@@ -14,7 +14,7 @@ from grader.worker.expressions import is_program
 from grader.worker.modules import Definitions
 from grader.worker.signatures import required_arguments
 from grader.worker.stand_ins import LightningModule
-from grader.worker.statements import Leaf
+from grader.worker.statements import DEFINITIONS, Leaf
 
 if TYPE_CHECKING:
     from grader.worker.candidates import Candidate
@@ -44,7 +44,7 @@ class Parts:
         chooses = {
             item.leaf.index
             for item in built
-            if item.target in self.outline.functions
+            if item.target in self.outline.effects.functions
             and len(reached[item.leaf.index].intersection(model.name for model in whole)) > 1
         }
         built = [item for item in built if item.kind == "instance" or item.leaf.index not in chooses]
@@ -85,10 +85,10 @@ class Parts:
         return seen
 
     def _put_into(self, name: str) -> Iterator[str]:
-        """Yield what statements add to a value: layers to a list, by a decorator a class to a registry."""
+        """Yield what statements add to a value: layers to a list, by a decorator what it stands on to a registry."""
         for index in self.outline.changes_of(name, None):
             leaf = self.outline.leaves[index]
-            yield from leaf.binds if isinstance(leaf.node, ast.ClassDef) else leaf.reads - {name}
+            yield from leaf.binds if isinstance(leaf.node, DEFINITIONS) else leaf.reads - {name}
 
     def _is_left_over(self, item: Candidate) -> bool:
         """Tell whether a class is a block that nothing uses, or trains the model that it must be given.
@@ -129,6 +129,6 @@ def _read_by(instances: list[Candidate], item: Candidate) -> set[str]:
     return {
         name
         for other in instances
-        if other is not item and item.name not in other.leaf.binds
+        if other is not item and (item.name not in other.leaf.binds or other.line > item.line)
         for name in other.leaf.reads
     }

@@ -13,6 +13,7 @@ from grader import wire
 from grader.graph import Role, TensorInfo
 from grader.protocol import Refusal
 from grader.worker.refusal import Refused
+from grader.worker.tensors import repeats
 
 
 @dataclass
@@ -95,10 +96,15 @@ CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def lay_out_plainly(model: nn.Module) -> None:
-    """Give tensors whose channels lie last in memory the order that a graph has: a random mask follows the order."""
+    """Give tensors the order in memory that a graph has, where channels lie last or numbers stand for several places.
+
+    A random mask follows the order, and what is stored once, such as a grid of coordinates, can't be put back.
+    """
     for _, _, _, _, tensor in held(model):
         last = CHANNELS_LAST.get(tensor.dim())
-        if last is not None and tensor.layout == torch.strided and tensor.is_contiguous(memory_format=last):
+        if tensor.layout != torch.strided:
+            continue
+        if repeats(tensor) or (last is not None and tensor.is_contiguous(memory_format=last)):
             numbers = tensor.detach().clone(memory_format=torch.contiguous_format)
             if numbers.stride() != tensor.stride():
                 tensor.data = numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 PLAIN = frozenset((int, float, bool, str, type(None)))
@@ -26,6 +27,13 @@ def same_view(one: Tensor, other: Tensor) -> bool:
     """Tell whether two tensors that share memory show the same part of it in the same way."""
     shape = one.shape == other.shape and one.stride() == other.stride()
     return shape and one.storage_offset() == other.storage_offset() and one.dtype == other.dtype
+
+
+def repeats(tensor: Tensor) -> bool:
+    """Tell whether a number in memory stands for several of a tensor, as in a grid: torch can't write there."""
+    if tensor.layout != torch.strided:
+        return False
+    return any(step == 0 and extent > 1 for step, extent in zip(tensor.stride(), tensor.shape, strict=True))
 
 
 def tensors_in(items: Any) -> list[Tensor]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from grader.worker.explain.layers import layer_for_tensor, no_layer
 from grader.worker.explain.names import absent_attribute, absent_import, misspelt, unset_module
 from grader.worker.explain.raised import DOING, Case, Raised, headline
 from grader.worker.explain.shapes import wrong_channels, wrong_features, wrong_view
@@ -181,6 +182,22 @@ RULES: tuple[Callable[[Raised], Case | None], ...] = (
         "batch normalisation refuses a batch of one image",
         "On a 1×1 map each channel holds one value per image: with one image there is nothing to normalise.",
         "Normalise before the pooling, while the map is larger than 1×1.",
+    ),
+    layer_for_tensor,
+    no_layer,
+    _saying(
+        r"^(list|tuple|generator) is not a Module subclass",
+        None,
+        "{line} ({where})",
+        "nn.Sequential takes its layers one by one.",
+        "Put a star in front: nn.Sequential(*layers).",
+    ),
+    _saying(
+        "^Boolean value of Tensor with more than one value is ambiguous",
+        None,
+        "{line} ({where})",
+        "A tensor of many numbers is neither true nor false.",
+        "Take it out of if, and, or, not; nn.Dropout(x) makes a layer: make it in __init__, and call that.",
     ),
     wrong_channels,
     wrong_features,

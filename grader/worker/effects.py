@@ -1,0 +1,192 @@
+"""What calls of a file's own functions and methods change, and what they give back."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Container, Iterator
+
+from grader.worker.expressions import Function, construction, is_program, keeps, loads_or_trains, own_nodes, root_of
+from grader.worker.statements import (
+    ASSIGNMENTS,
+    ATTRIBUTE_SETTERS,
+    FUNCTIONS,
+    bound_in,
+    changed_targets,
+    target_names,
+)
+
+# Methods that change the object they are called on, beside those whose names end with an underscore or begin as below.
+_MUTATORS = frozenset(
+    "append extend insert update setdefault pop popitem remove clear sort reverse discard apply".split()
+)
+_MUTATING_PREFIXES = ("add", "set_", "register", "read_")
+# Functions that change the module they are given.
+_REPARAMETRISERS = frozenset(
+    "weight_norm spectral_norm orthogonal register_parametrization remove_parametrizations remove_weight_norm"
+    " remove_spectral_norm l1_unstructured random_unstructured ln_structured random_structured".split()
+)
+
+
+# Methods that return the parts of a module, and functions that return them in another collection.
+_GIVES_PARTS = frozenset("children modules named_children named_modules get_submodule values items".split())
+_COLLECTORS = frozenset("list tuple dict next iter reversed".split())
+
+
+class Effects:
+    """The functions and methods of one file, read and never run; `imports` are the names that it imports."""
+
+    def __init__(self, imports: Container[str]) -> None:
+        self.imports = imports
+        self.functions: dict[str, Function] = {}
+        self.methods: dict[str, list[Function]] = defaultdict(list)
+        self._changed: dict[Function, set[str]] = {}
+        self._training: dict[ast.stmt, bool] = {}
+
+    def add(self, node: ast.stmt) -> None:
+        """Take in a statement of the top level, if it is a definition."""
+        if isinstance(node, FUNCTIONS):
+            self.functions[node.name] = node
+        elif isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, FUNCTIONS):
+                    self.methods[inner.name].append(inner)
+
+    def changed_by(self, call: ast.Call) -> set[str]:
+        """Return the names whose objects a call changes, its result being thrown away."""
+        while isinstance(call.func, ast.Call):  # `LAYERS.register("conv")(Conv)`, a decorator called by hand
+            call = ast.Call(call.func.func, [*call.func.args, *call.args], [*call.func.keywords, *call.keywords])
+        function = call.func
+        last = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        arguments = [root for item in call.args if (root := root_of(item))]
+        if last in ATTRIBUTE_SETTERS or last in _REPARAMETRISERS:
+            return set(arguments[:1])
+        changed = self._changed_by_own(call, False)
+        if isinstance(function, ast.Attribute):
+            root = root_of(function.value)
+            if last.endswith("_") and not last.endswith("__"):
+                changed.update(arguments)
+            if root and (last in _MUTATORS or (root not in self.imports and _is_mutator(last))):  # `sys.path.append`
+                changed.add(root)
+        return changed
+
+    def changed_inside(self, node: ast.stmt) -> set[str]:
+        """Return the names whose objects a statement changes by calls of setattr and of this file's functions in it."""
+        changed: set[str] = set()
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Call):
+                changed |= self._changed_by_own(inner, True)
+                if getattr(inner.func, "id", "") in ATTRIBUTE_SETTERS and inner.args:
+                    changed |= {root_of(inner.args[0])} - {""}
+        return changed | owners(changed, node)
+
+    def _changed_by_own(self, call: ast.Call, untrained: bool) -> set[str]:
+        """`untrained` leaves out functions that train only by those that they call, as methods that do always are."""
+        changed: set[str] = set()
+        for node, given in self._run_by(call):
+            if (untrained or isinstance(call.func, ast.Attribute)) and self.trains(node):
+                continue
+            names = self._changed_in(node)
+            changed |= {root_of(item) for name, item in given.items() if name in names}
+            changed |= names.difference(_parameters(node))
+        return changed - {""}
+
+    def globals_of(self, name: str) -> set[str]:
+        """Return the global names whose objects a function of this file changes."""
+        node = self.functions.get(name)
+        return self._changed_in(node).difference(_parameters(node)) if node is not None else set()
+
+    def passed_on(self, value: ast.expr) -> ast.expr | None:
+        """Return what a call is given and gives back, changed or not: the `Net()` of `frozen(Net())`; None for others.
+
+        What trains or restores a model gives back the one that it was given.
+        """
+        call = construction(value)
+        for node, given in self._run_by(call) if call is not None else ():
+            returned = [inner.value for inner in own_nodes(node) if isinstance(inner, ast.Return)]
+            for name, item in given.items():
+                if not self.trains(node) and any(each is not None and keeps(each, name) for each in returned):
+                    return item
+        return None
+
+    def trains(self, node: ast.stmt) -> bool:
+        """Tell whether a function or a statement, or what it calls in this file, trains or restores a model."""
+        if node not in self._training:
+            self._training[node] = any(map(loads_or_trains, self._reached(node)))
+        return self._training[node]
+
+    def _reached(self, node: ast.stmt) -> Iterator[ast.stmt]:
+        """Yield a statement and the functions of this file that it names, directly or through others."""
+        todo, seen = [node], {node}
+        while todo:
+            current = todo.pop()
+            yield current
+            for inner in ast.walk(current):
+                named: list[Function] = []
+                if isinstance(inner, ast.Name) and inner.id in self.functions:
+                    named = [self.functions[inner.id]]
+                elif isinstance(inner, ast.Attribute):
+                    named = self.methods.get(inner.attr, [])
+                todo += [each for each in named if each not in seen]
+                seen.update(named)
+
+    def _run_by(self, call: ast.Call) -> Iterator[tuple[Function, dict[str, ast.expr]]]:
+        """Yield the functions and methods of this file that a call may run, each with what it is given by name."""
+        function = call.func
+        keywords = {item.arg: item.value for item in call.keywords if item.arg}
+        if isinstance(function, ast.Name) and function.id in self.functions:
+            node = self.functions[function.id]
+            yield node, {**dict(zip(_parameters(node), call.args, strict=False)), **keywords}
+        elif isinstance(function, ast.Attribute) and not function.attr.startswith("__"):
+            for node in self.methods.get(function.attr, ()) if root_of(function) not in self.imports else ():
+                static = any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in node.decorator_list)
+                values = call.args if static else [function.value, *call.args]
+                yield node, {**dict(zip(_parameters(node), values, strict=False)), **keywords}
+
+    def _changed_in(self, node: Function) -> set[str]:
+        """Return the parameters and the global names of a function whose objects it changes; none if it trains."""
+        if node not in self._changed:
+            self._changed[node] = set()  # ends recursion
+            self._changed[node] = set() if is_program(node) else self._changes(node)
+        return self._changed[node]
+
+    def _changes(self, node: Function) -> set[str]:
+        changed: set[str] = set()
+        declared: set[str] = set()
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Global):
+                declared.update(inner.names)
+            elif isinstance(inner, ASSIGNMENTS):
+                changed |= changed_targets(inner)
+            elif isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call):
+                changed |= self.changed_by(inner.value)
+        changed |= owners(changed, node)
+        return changed.difference(bound_in(node)) | declared | changed.intersection(_parameters(node))
+
+
+def parts_of(value: ast.expr) -> str:
+    """Return the name whose object, or parts of it, an expression is: `net.layers[0]`, `list(net.modules())`."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _COLLECTORS and value.args:
+        value = value.args[0]
+    calls = [inner for inner in ast.walk(value) if isinstance(inner, ast.Call)]
+    return root_of(value) if all(getattr(call.func, "attr", "") in _GIVES_PARTS for call in calls) else ""
+
+
+def owners(changed: set[str], node: ast.AST) -> set[str]:
+    """Who changes with the elements: what is done to `layer` in `for layer in model.modules()` is done to the model."""
+    found: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.For, ast.comprehension)) and target_names(inner.target) & changed:
+            values = inner.iter.args if isinstance(inner.iter, ast.Call) else []  # enumerate(…), zip(…), reversed(…)
+            values = inner.iter.elts if isinstance(inner.iter, (ast.Tuple, ast.List)) else values
+            found |= {root_of(item) for item in (inner.iter, *values)}
+    return found - {""}
+
+
+def _parameters(node: Function) -> list[str]:
+    return [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+
+
+def _is_mutator(method: str) -> bool:
+    in_place = method.endswith("_") and not method.endswith("__")
+    return in_place or method in _MUTATORS or method.startswith(_MUTATING_PREFIXES)
