@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from grader.graph import Arg, Items, Mode, Node, Ref, Size
-from grader.kinds import DEFAULTS, Kind, signature
+from grader.kinds import DEFAULTS, Kind, plain, signature
 
 Shape = tuple[int, ...]
 
@@ -61,6 +61,11 @@ class Step:
         return self.node.op.rpartition(".")[2]
 
     @property
+    def plain(self) -> str:
+        """The short name without the underscore of in-place forms."""
+        return plain(self.short)
+
+    @property
     def makes_map(self) -> bool:
         """Whether an output is a map of more than one position."""
         pairs = zip(self.shapes, self.axes, strict=True)
@@ -85,6 +90,7 @@ class Leaf:
     size: int
     distinct: int  # numbers, without those that repeat others along a whole axis
     binary: bool  # zeros and ones only
+    whole: bool = False  # integers
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,11 @@ DEFAULTS: dict[str, dict[str, object]] = {
 }
 
 
+def plain(short: str) -> str:
+    """Return an operator's short name without the underscore of in-place forms."""
+    return short if short.startswith("__") else short.rstrip("_")
+
+
 def signature(op: str) -> tuple[str, ...]:
     """Return the names of an operator's positional parameters, as far as they are known."""
     return NAMED.get(op) or SIGNATURES.get(op.rpartition(".")[2], ())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from grader.facts import Operand, Shape, integers, named_arguments
 from grader.graph import Node
-from grader.kinds import Kind
+from grader.kinds import Kind, plain
 
 SAME_SHAPE: frozenset[Kind] = frozenset(
     (
@@ -107,20 +107,34 @@ ONE_SOURCE: frozenset[Kind] = frozenset(("reshape", "permute", "expand", "index"
 USES_UP: frozenset[Kind] = frozenset(
     ("conv", "avg-pool", "max-pool", "reduce", "index", "reshape", "permute", "resample")
 )
-SELECTS = frozenset("mul multiply __rmul__ div divide true_divide where masked_fill addcmul".split())
+SELECTS = frozenset("mul multiply __rmul__ div divide true_divide where masked_fill addcmul copysign".split())
 
 
 def _singles_out(kind: Kind, node: Node, source: Operand, operands: Sequence[Operand]) -> bool:
     """Tell whether positions get weights of their own: a mean that follows is then no mean of the map."""
-    short = node.op.rpartition(".")[2].rstrip("_")
+    short = plain(node.op.rpartition(".")[2])
     if kind == "softmax" or short in ("cumsum", "cumprod"):
         return _over_positions(node, source)
+    if short == "einsum":
+        return _labels_positions(node, source, operands)
     return kind == "arithmetic" and short in SELECTS and any(map(_weights_positions(source), operands))
 
 
 def _over_positions(node: Node, source: Operand) -> bool:
     dims = integers(named_arguments(node).get("dim"))
     return any(dim % len(source.shape) in source.axes for dim in dims)
+
+
+def _labels_positions(node: Node, source: Operand, operands: Sequence[Operand]) -> bool:
+    """Tell whether an einsum has factors that stand along the positions of a map, and no map themselves."""
+    equation = node.args[0] if node.args else ""
+    left = equation.partition("->")[0].replace(" ", "").split(",") if isinstance(equation, str) else []
+    labels = dict(zip([operand.id for operand in operands], left, strict=False))
+    own = labels.get(source.id, "")
+    if len(own) != len(source.shape):
+        return False
+    positions = {own[axis] for axis in source.axes}
+    return any(positions & set(labels.get(operand.id, "")) for operand in operands if not operand.from_input)
 
 
 def _weights_positions(source: Operand) -> Callable[[Operand], bool]:

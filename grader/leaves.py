@@ -27,7 +27,8 @@ def leaf(tensor: Tensor, *, exact: bool = False) -> Leaf:
     for axis in range(numbers.dim()):
         numbers = numbers.narrow(axis, 0, _needed(numbers, axis, 0 if exact else ROUNDING, largest))
     binary = bool(((numbers == 0) | (numbers == 1)).all())
-    return Leaf(tensor.numel(), ENDS if _is_causal(numbers) else numbers.numel(), binary)
+    whole = not tensor.is_floating_point()
+    return Leaf(tensor.numel(), ENDS if _is_causal(numbers) else numbers.numel(), binary, whole)
 
 
 def evened(tensor: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.kinds import Kind
+from grader.kinds import Kind, plain
 
 # kind → short names, looked up in every namespace below, with and without the trailing underscore of in-place forms.
 TABLE: dict[Kind, str] = {
@@ -261,7 +261,7 @@ def _row(kind: Kind, short: str, namespace: str, owner: Any) -> Op | None:
         return None  # modules can be compared too
     name = f"{namespace}.{short}"
     kind = EXCEPTIONS.get(name, kind)
-    random = kind in ("dropout", "random", "recurrent") or short.rstrip("_") in ACTS_AT_RANDOM
+    random = kind in ("dropout", "random", "recurrent") or plain(short) in ACTS_AT_RANDOM
     return Op(name, kind, _function(name, found), random)
 
 

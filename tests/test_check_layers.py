@@ -11,7 +11,7 @@ import torch
 from support import HEADER, checked
 from torch.utils.flop_counter import FlopCounterMode
 
-from grader.checks import kernel_size, layer_count
+from grader.checks import accuracy, kernel_size, layer_count
 from grader.finding import CheckResult
 
 
@@ -49,6 +49,7 @@ DEPTHWISE: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "one for all channels": ("x = F.conv2d(self.a(x), self.w.weight[:, :, :1, :1], groups=8)" + END, {}, "fail", "no depthwise convolution: a 1×1 convolution with a group for each channel only scales them"),
     "in training only": ("x = self.a(x)\nif self.training: x = self.w(x)" + END, {}, "fail", "a depthwise convolution runs in training mode only"),
     "separable": ("x = self.p(F.relu(self.n(self.w(self.a(x)))))" + SEPARATED, {"separable": True}, "pass", "1 live depthwise-separable convolution: 3×3, 8 channels"),
+    "a gate and a sum between": ("x = self.a(x)\ny = self.n(self.w(x))\nx = self.p(x + y * torch.sigmoid(y))" + SEPARATED, {"separable": True}, "pass", "1 live depthwise-separable convolution: 3×3, 8 channels"),
     "the other order": ("x = self.w(self.a(x))\nx = self.d(x)" + END, {"separable": True}, "fail", "no depthwise-separable convolution: no 1×1 convolution follows"),
     "a 1×1 convolution without effect behind": ("x = self.w(self.a(x))\nx = x + 0 * self.p(x)[:, :8]\nx = self.d(x)" + END, {"separable": True}, "fail", "no depthwise-separable convolution: no 1×1 convolution follows"),
     "forbidden": ("x = self.w(self.a(x))" + END, {"expect": "absent"}, "fail", "a depthwise convolution: 3×3, 8 channels"),
@@ -103,11 +104,13 @@ COUNTS: dict[str, tuple[str, dict[str, Any], str, str, int]] = {
     "too many without effect": ("x = self.a(x)\nx = x + 0 * self.d(x)" + END, {"kind": "conv", "at_most": 2}, "error", "can't be told: a convolution beyond the 2 allowed shows no effect on the images that were tried", 2),
     "none allowed": ("x = self.n(self.a(x))" + END, {"kind": "batch-norm", "at_most": 0}, "fail", "1 batch normalisation (line 20), at most 0 are allowed", 1),
     "frozen ones": ("self.n.eval()\nx = self.n(self.a(x))" + END, {"kind": "batch-norm", "at_most": 0}, "pass", "0 batch normalisations", 0),
+    "one that hands on": ("x = F.relu(F.relu(self.a(x)))" + END, {"kind": "activation", "at_least": 2}, "fail", "1 activation (line 20), at least 2 are needed", 1),
     "dropouts": ("x = F.dropout(self.a(x), 0.1, self.training)" + END, {"kind": "dropout", "at_least": 1}, "pass", "1 dropout (line 20)", 1),
     "dropouts of nothing": ("x = F.dropout(self.a(x), 0.0, self.training)" + END, {"kind": "dropout", "at_least": 1}, "fail", "0 dropouts, at least 1 is needed", 0),
     "in one mode only": ("x = self.a(x)\nif self.training: x = F.relu(x)" + END, {"kind": "activation", "at_least": 1}, "fail", "0 activations, at least 1 is needed", 0),
     "in one mode too many": ("x = self.a(x)\nif self.training: x = F.relu(x)" + END, {"kind": "activation", "at_most": 0}, "fail", "1 activation (line 21), at most 0 are allowed", 1),
     "poolings": ("x = F.adaptive_avg_pool2d(F.avg_pool2d(F.max_pool2d(self.a(x), 2), 2), 1)" + END, {"kind": "avg-pool", "at_most": 2}, "pass", "2 average poolings (line 20)", 2),
+    "power-average pooling is neither": ("x = F.lp_pool2d(self.a(x), 2, 2)" + END, {"kind": "max-pool", "at_most": 0}, "pass", "0 max poolings", 0),
     "of 1×1": ("x = self.p(self.a(x))" + SEPARATED, {"kind": "pointwise", "at_least": 2}, "pass", "2 1×1 convolutions (lines 20 and 21)", 2),
     "depthwise": ("x = self.w(self.a(x))" + END, {"kind": "depthwise", "at_least": 1}, "pass", "1 depthwise convolution (line 20)", 1),
     "linear layers": ("m = self.a(x).mean((2, 3))\nreturn F.linear(m, self.head.weight.flatten(1))", {"kind": "dense", "at_least": 1}, "pass", "1 linear layer (line 21)", 1),
@@ -120,6 +123,14 @@ COUNTS: dict[str, tuple[str, dict[str, Any], str, str, int]] = {
 def test_layer_count(run: str, options: dict[str, Any], status: str, message: str, measured: int) -> None:
     found = checked(net(MADE, run), "layer-count", options)
     assert (found.status, found.message, found.measured) == (status, message, measured)
+
+
+@pytest.mark.parametrize(("least", "status"), [(3, "error"), (4, "fail")])
+def test_a_layer_that_the_first_weights_shut_off_may_count(least: int, status: str) -> None:
+    made = MADE + "\nnn.init.constant_(self.d.bias, -1000.0)"
+    text = net(made, "x = self.a(x)\nx = x + F.relu(self.d(x))" + END)
+    found = checked(text, "layer-count", {"kind": "conv", "at_least": least})
+    assert (found.status, found.measured) == (status, 2)
 
 
 def test_layer_count_points_at_the_first_that_is_too_many() -> None:
@@ -144,6 +155,7 @@ def test_layer_count_shows_all_that_count_where_there_are_too_few() -> None:
 
 
 OPTION_FAULTS = {
+    "a share for percent": (accuracy.Options, {"target": 0.99}, "'target' is in percent, and any model reaches this one: write 99 for 99 %"),
     "no number": (layer_count.Options, {"kind": "conv"}, "expected 'at_least' or 'at_most', how many there must be"),
     "numbers at odds": (layer_count.Options, {"kind": "conv", "at_least": 3, "at_most": 2}, "at least 3 and at most 2 cannot both hold"),
     "sizes at odds": (kernel_size.Options, {"allowed": (5, 7), "at_most": 3}, r"no size of \[5, 7\] is at most 3"),
@@ -228,6 +240,9 @@ LAST: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "relu": ("x = F.relu(self.head(self.a(x)))\nreturn x.mean((2, 3))", {}, ["relu bends the scores of the last layer"]),
     "in place": ("x = F.relu_(self.head(self.a(x)))\nreturn x.mean((2, 3))", {}, ["relu bends the scores of the last layer"]),
     "behind pooling": ("x = self.head(self.a(x)).mean((2, 3))\nreturn x.clamp(min=0)", {}, ["clamp bends the scores of the last layer"]),
+    "maximum": ("x = self.head(self.a(x)).mean((2, 3))\nreturn torch.maximum(x, torch.zeros(10))", {}, ["maximum bends the scores of the last layer"]),
+    "the larger of two heads": ("x = self.a(x)\nreturn torch.maximum(self.head(x), self.head(-x)).mean((2, 3))", {}, []),
+    "a comparison": ("x = self.head(self.a(x)).mean((2, 3))\nreturn x * (x > 0)", {}, ["gt bends the scores of the last layer"]),
     "sigmoid": ("return self.head(self.a(x)).mean((2, 3)).sigmoid()", {}, ["sigmoid bends the scores of the last layer"]),
     "on one of two paths": ("x = self.a(x)\nreturn (self.head(x) + F.relu(self.head(x))).mean((2, 3))", {}, ["relu bends the scores of the last layer"]),
     "before the last layer": ("x = F.dropout(F.relu(self.a(x)), 0.1, self.training)\nreturn self.head(x).mean((2, 3))", {}, []),
@@ -300,6 +315,40 @@ def test_bias_before_norm_says_what_to_write() -> None:
         ((span, edit),) = item.edits
         assert text.splitlines()[span.line - 1].strip().startswith(layer)
         assert edit == ", bias=False"
+
+
+BIASED = {
+    "nn.Conv2d(1, 8, 3, padding='same')": "Write nn.Conv2d(1, 8, 3, padding='same', bias=False).",
+    "nn.Conv2d(1, 8, 3, padding=1, padding_mode='circular')": "Leave the bias out: bias=False.",
+    "nn.ConvTranspose2d(1, 8, 3, 2, output_padding=1)": "Write nn.ConvTranspose2d(1, 8, 3, stride=2, output_padding=1, bias=False).",
+}
+
+
+@pytest.mark.parametrize(("layer", "fix"), BIASED.items(), ids=BIASED)
+def test_bias_before_norm_leaves_the_rest_of_the_layer_as_it_is(layer: str, fix: str) -> None:
+    text = net(
+        f"self.a = {layer}\nself.n = nn.BatchNorm2d(8)\nself.h = nn.Conv2d(8, 10, 1)",
+        "return self.h(self.n(self.a(x))).mean((2, 3))",
+    )
+    assert [item.fix for item in checked(text, "bias-before-norm").findings] == [fix]
+
+
+USED_TWICE = {
+    "a pooling": ("self.a = nn.Conv2d(1, 10, 3, padding=1)\nself.p = nn.MaxPool2d(2)", "x = self.a(x)\nfor _ in range(4): x = self.p(x)\nreturn x.flatten(1)", "global-average-pool"),
+    "a normalisation": ("self.a = nn.Conv2d(1, 8, 3)\nself.b = nn.Conv2d(8, 8, 3)\nself.n = nn.InstanceNorm2d(8)\nself.h = nn.Conv2d(8, 10, 1)", "x = self.n(self.a(x)).relu()\nreturn self.h(self.n(self.b(x)).relu()).mean((2, 3))", "batch-norm"),
+    "a line that makes two": ("self.a, self.b = (nn.Sequential(nn.Conv2d(i, o, 3), nn.GroupNorm(1, o)) for i, o in ((1, 8), (8, 10)))", "return self.b(self.a(x)).mean((2, 3))", "batch-norm"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "run", "check"), USED_TWICE.values(), ids=USED_TWICE)
+def test_a_layer_with_several_uses_is_not_exchanged(made: str, run: str, check: str) -> None:
+    assert [item.edits for item in checked(net(made, run), check).findings] == [()]
+
+
+@pytest.mark.parametrize("run", ["return self.f(self.a(x).mean((2, 3)))", "return self.f(self.a(x).mean((2, 3))) * 2"])
+def test_a_linear_layer_of_a_single_input_is_one(run: str) -> None:
+    found = checked(net("self.a = nn.Conv2d(1, 1, 3)\nself.f = nn.Linear(1, 10)", run), "linear")
+    assert [item.message for item in found.findings] == ["a linear layer (1 × 10 weights) makes the prediction"]
 
 
 def test_layers_that_a_loop_makes_are_one_finding() -> None:

@@ -44,7 +44,7 @@ def measured(text: str) -> CheckResult:
 
 
 def support(text: str) -> int:
-    """Return the shorter side of the box where the gradient of a unit is not zero, over neighbouring units."""
+    """Return the shorter side of the box where the gradient of a unit is not zero, the widest of neighbouring units."""
     torch.manual_seed(0)
     namespace: dict[str, Any] = {}
     exec(text, namespace)
@@ -53,14 +53,15 @@ def support(text: str) -> int:
         torch.nn.init.uniform_(parameter, 0.1, 1.0)
     images = torch.rand(DRAWS, 1, SIDE, SIDE, dtype=torch.double, requires_grad=True)
     maps = model.body(images)
-    best = 0
+    sides = [[0], [0]]
     for phase in range(PHASES):
         row, column = ((extent - 1) // 2 + phase for extent in maps.shape[2:])
         (gradient,) = torch.autograd.grad(maps[:, :, row, column].sum(), images, retain_graph=True)
         touched = gradient.abs().sum((0, 1)) > 0
-        sides = [int(places[-1] - places[0]) + 1 for axis in (0, 1) if len(places := touched.any(axis).nonzero())]
-        best = max(best, min(sides, default=0))
-    return best
+        for axis, found in enumerate(sides):
+            places = touched.any(1 - axis).nonzero()
+            found += [int(places[-1] - places[0]) + 1] if len(places) else []
+    return min(map(max, sides))
 
 
 NETS = {
@@ -139,6 +140,40 @@ NETS = {
     "flipped": net("nn.Conv2d(1, 4, 3)", "nn.Conv2d(4, 4, 2)", body="return self.l1(self.l0(x).flip(3).flip((2,)))"),
     "in place": net(
         "nn.Conv2d(1, 4, 3)", "nn.Conv2d(4, 4, 3)", body="x = self.l0(x)\nx += 1\nx.relu_()\nreturn self.l1(x)"
+    ),
+    "in place, then every second": net(
+        "nn.Conv2d(1, 4, 3)",
+        "nn.Conv2d(4, 4, 3)",
+        body="x = F.relu(self.l0(x), inplace=True)\nreturn self.l1(x[:, :, ::2, 1::2])",
+    ),
+    "in place on a part": net(
+        "nn.Conv2d(1, 4, 3)",
+        "nn.Conv2d(4, 4, 3)",
+        body="x = self.l0(x)\nx[:, :2].mul_(2)\nreturn self.l1(x[..., 3:, 1:])",
+    ),
+    "in place, turned before": net(
+        "nn.Conv2d(1, 4, (1, 5))",
+        "nn.Conv2d(4, 4, 3)",
+        body="x = self.l0(x)\ny = x.transpose(2, 3)\nx.relu_()\nreturn self.l1(y)",
+    ),
+    "in place, cut before": net(
+        "nn.Conv2d(1, 4, 3)",
+        "nn.Conv2d(4, 4, 3)",
+        body="x = self.l0(x)\ny = x[:, :, ::2]\nx.relu_()\nreturn self.l1(y)",
+    ),
+    "rows and columns in other phases": net(
+        "nn.Conv2d(1, 4, 1, 2)",
+        "nn.Conv2d(1, 4, 4)",
+        body="x = self.l0(x)[..., 1:]\nreturn self.l1(F.pixel_shuffle(x, 2))",
+    ),
+    "area of an uneven part": net(
+        "nn.Conv2d(1, 4, 2)",
+        "nn.Conv2d(4, 4, 3)",
+        body="return self.l1(F.interpolate(self.l0(x), scale_factor=0.5, mode='area'))",
+    ),
+    "a scale computed again": net(
+        "nn.Conv2d(1, 4, 3)",
+        body="return F.interpolate(self.l0(x), scale_factor=0.7, mode='bilinear', recompute_scale_factor=True)",
     ),
     "no layer at all": net(body="return x.expand(-1, 10, -1, -1) * 2"),
 }

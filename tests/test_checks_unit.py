@@ -143,6 +143,11 @@ HONEST: dict[str, tuple[str, str]] = {
         BODY
         + "y = self.head(x).mean((2, 3))\nif not self.training: y = (y + self.head(x.flip(-1)).mean((2, 3))) / 2\nreturn y",
     ),
+    "a map written into one of its shape": (
+        "",
+        BODY
+        + "y = self.head(x)\nz = torch.zeros_like(y)\nz[..., :9, :] = y[..., :9, :]\nz[..., 9:, :] = y[..., 9:, :]\nreturn z.mean((2, 3))",
+    ),
     "class scale": ("self.cs = nn.Parameter(torch.ones(10))", BODY + TAIL + " * self.cs"),
     "coordinate attention": (
         "self.a = nn.Conv2d(8, 4, 1)\nself.n2 = nn.BatchNorm2d(4)\nself.b = nn.Conv2d(4, 8, 1)\nself.c = nn.Conv2d(4, 8, 1)",
@@ -195,6 +200,18 @@ HONEST: dict[str, tuple[str, str]] = {
         BODY
         + "y = F.relu(self.k(F.adaptive_avg_pool2d(x, 1)))\nx = F.relu(self.z(torch.cat([x, F.interpolate(y, x.shape[2:])], 1)))\n"
         + TAIL,
+    ),
+    "channels from one before a padded depthwise convolution": (
+        "self.wide = nn.Conv2d(1, 8, 1)\nself.dw = nn.Conv2d(8, 8, 3, padding=1, groups=8)",
+        BODY + "x = x + self.dw(self.wide(o))[:, :, 1:-1, 1:-1]\n" + TAIL,
+    ),
+    "a part written to in place": (
+        "self.k = nn.Conv2d(8, 8, 3)",
+        BODY + "x = x * 2\nx[:, :, ::2, ::2].add_(0.3)\nx = F.relu(self.k(x))\n" + TAIL,
+    ),
+    "written to behind a view of a part": (
+        "self.k = nn.Conv2d(8, 8, 3)",
+        BODY + "x = x * 2\ny = x[:, :, 1:-1, 1:-1]\nx.add_(0.3)\nx = F.relu(self.k(y))\n" + TAIL,
     ),
     "layer scale before padded pooling": (
         "self.g = nn.Parameter(torch.rand(1, 8, 1, 1))",
@@ -288,6 +305,10 @@ LINEAR: dict[str, tuple[str, str]] = {
     "bilinear of two activations": ("self.bi = nn.Bilinear(8, 8, 10)", MEANS + "return self.bi(m, F.relu(m) + 1)"),
     "einsum of three": ("", MEANS + "return torch.einsum('nc,kc,n->nk', m, self.w, m[:, 0].sigmoid())"),
     "stack and sum": ("", MEANS + "return torch.stack([m[:, i:i + 1] * self.w[:, i] for i in range(8)]).sum(0)"),
+    "rows with weights of their own, joined again": (
+        "self.rows = nn.Parameter(torch.randn(26, 8, 1, 1))",
+        BODY + "x = torch.cat([x[:, :, i:i + 1] * self.rows[i] for i in range(26)], 2)\n" + TAIL,
+    ),
     "cat and sum": (
         "",
         MEANS + "return torch.cat([(m[:, i:i + 1] * self.w[:, i])[:, None] for i in range(8)], 1).sum(1)",
@@ -335,6 +356,11 @@ LINEAR: dict[str, tuple[str, str]] = {
         "self.t = nn.Conv2d(4, 10, 1)",
         POOLED
         + "y = self.t(p.permute(0, 2, 1, 3)).permute(0, 2, 1, 3)\nreturn F.conv2d(y, self.w[:, :, None, None]).mean((2, 3))",
+    ),
+    "rows as channels, written to in place": (
+        "self.t = nn.Conv2d(4, 10, 1)",
+        POOLED
+        + "p = p * 2\ny = p.permute(0, 2, 1, 3)\ny.mul_(2)\ny = self.t(y).permute(0, 2, 1, 3)\nreturn F.conv2d(y, self.w[:, :, None, None]).mean((2, 3))",
     ),
     **{
         f"a flattened map, {name}": (
@@ -775,6 +801,12 @@ def headline(check: str, init: str, forward: str) -> str:
         (
             "global-average-pool",
             "",
+            BODY + "return self.head(x).mean(3).amax(2)",
+            "no global average pooling: after mean more is left of the 26×26 map than its mean",
+        ),
+        (
+            "global-average-pool",
+            "",
             BODY + "return self.head(F.max_pool2d(x, 26)).flatten(1)",
             "max pooling over the 26×26 map is not its mean",
         ),
@@ -817,6 +849,12 @@ def headline(check: str, init: str, forward: str) -> str:
             "",
             BODY + "class Scores:\n    rows = self.head(x)\nreturn Scores()",
             "the model returns an object of class Scores, expected one tensor of shape (N, 10)",
+        ),
+        (
+            "output",
+            "",
+            BODY + "y = self.head(x).mean((2, 3))\nreturn (y, y) if self.training else y",
+            "in training mode the model returns a tuple of 2, expected one tensor of shape (N, 10)",
         ),
         (
             "output",

@@ -176,8 +176,8 @@ KEPT = {
     "after a comma": (b"F.softmax(x,)", ", dim=1", "F.softmax(x, dim=1)"),
     "a nested call": (
         b"F.dropout(f(x), 0.1)",
-        ", training=self.training",
-        "F.dropout(f(x), 0.1, training=self.training)",
+        ", training=True",
+        "F.dropout(f(x), 0.1, training=True)",
     ),
 }
 
@@ -219,6 +219,15 @@ DROPPED = {
 def test_changes_that_might_be_wrong_are_not_shown(source: bytes, text: str) -> None:
     sources = Sources({"m.py": source + b"\n"})
     assert sources.edit(Span("m.py", 1, 1, 1, 1 + len(source)), text) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"), [("def forward(self, x):", True), ("def noisy(x):", False), ("", False)]
+)
+def test_a_change_that_needs_self_stands_in_a_method(header: str, expected: bool) -> None:
+    text = f"class Net:\n    {header}\n\n        return F.dropout(x)\n"
+    edit = Sources({"m.py": text.encode()}).edit(Span("m.py", 4, 16, 4, 28), ", training=self.training")
+    assert (edit is not None) is expected
 
 
 @pytest.mark.parametrize(
@@ -271,6 +280,43 @@ def test_a_linear_layer_is_shown_where_it_is_used_and_made() -> None:
     )
 
 
+INNER = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 3)
+        self.fc = nn.Linear(8, 10)
+        self.last = nn.Conv2d(10, 10, 1)
+        self.rows = nn.Parameter(torch.randn(26, 26))
+
+    def forward(self, x):
+        x = self.conv(x)
+"""
+LAST = "        return self.fc(x.permute(0, 2, 3, 1)).mean((1, 2))\n"
+ROWS = "        x = x + F.linear(x, self.rows)\n        return self.last(F.pad(x, (0, 0, 0, 0, 0, 2))).mean((2, 3))\n"
+GATE = "        x = F.pad(x, (0, 0, 0, 0, 0, 2)) * self.fc(x.mean((2, 3)))[:, :, None, None]\n"
+GATE += "        return self.last(x).mean((2, 3))\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "pointwise", "fix"),
+    [
+        (LAST, "note", "Keep the channels in front of the map, (N, 8, H, W), and use nn.Conv2d(8, 10, 1)."),
+        (GATE, "note", "Keep the pooled map, (N, 8, 1, 1), and use nn.Conv2d(8, 10, 1)."),
+        (
+            ROWS,
+            "note",
+            "Leave the map as it is: nn.Conv2d(8, 10, 1), then nn.AdaptiveAvgPool2d(1): 90 parameters instead of 676.",
+        ),
+        (GATE, "forbid", "End with a convolution to 10 channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."),
+    ],
+)
+def test_a_linear_layer_inside_a_block_is_replaced_where_it_stands(rest: str, pointwise: str, fix: str) -> None:
+    found = checked(HEADER + INNER + rest, "linear", {"pointwise": pointwise}).findings
+    assert [finding.fix for finding in found if finding.level == "error"] == [fix]
+    assert (found[0].after is None) is (rest != ROWS)
+
+
 def test_too_many_parameters_because_of_a_matrix() -> None:
     finding = found("parameters", {"below": 20_000})
     assert (finding.after, finding.fix) == (
@@ -309,6 +355,13 @@ def test_too_many_parameters_because_of_the_width(below: int, fix: str) -> None:
         narrower = WIDE.replace("40", str(round(40 * int(percent[1]) / 100)))
         result = checked(HEADER + narrower, "parameters", {"below": below})
         assert (result.status, round(result.measured or 0, -2)) == ("pass", round(int(percent[2].replace(",", "")), -2))
+
+
+def test_a_normalisation_of_channels_that_stand_last_has_no_exact_change() -> None:
+    rest = "return F.layer_norm(x.permute(0, 2, 3, 1), (8,)).mean((1, 2)).sum(1, True).expand(-1, 10)"
+    finding = found("batch-norm", norm="nn.Identity()", rest=rest)
+    fix = "Replace it by nn.BatchNorm2d(8), and give it the channels first: (N, C, H, W)."
+    assert (finding.fix, finding.edits) == (fix, ())
 
 
 def test_dropout_and_normalisations_come_with_exact_changes() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support import HEADER, checked
 
@@ -92,3 +94,97 @@ def test_a_layer_that_rests_in_a_training_is_undecided(check: str, gate: str) ->
 @pytest.mark.parametrize("check", ["batch-norm", "dropout"])
 def test_a_layer_that_acts_always_passes(check: str) -> None:
     assert checked(RESTING.replace("GATE", "x.mean() * 0"), check).status == "pass"
+
+
+HEAD = (
+    HEADER
+    + """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 16, 3, 2), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1))
+        self.w = nn.Parameter(torch.randn(10, 16))
+        self.norm = nn.BatchNorm1d(160)
+        self.conv = nn.Conv2d(16, 10, 1)
+
+    def forward(self, x):
+        p = self.body(x).mean((2, 3))
+        n = len(p)
+        FORWARD
+"""
+)
+BLOCKS = "m = torch.eye(27).repeat(n, 1, 1); m[:, 0, 1:17] = p; m[:, 1:17, 17:] = self.w.t(); "
+DISGUISED = {
+    "a sum of exponentials": "return ((p + 1).log()[:, None] + self.w).logsumexp(-1)",
+    "a product of exponentials": "return (p[:, None] * self.w * 0.1).exp().prod(-1).log()",
+    "a difference of variances": "return (p[:, None] + self.w).var(-1) - (p[:, None] - self.w).var(-1)",
+    "the mean beside a variance": "return torch.var_mean(p[:, None] * self.w, -1)[1]",
+    "two norms": "return (p[:, None] * self.w.relu()).norm(1, -1) - (p[:, None] * (-self.w).relu()).norm(1, -1)",
+    "squares": "d = p[:, None] + self.w; return (d * d).sum(-1)",
+    "an outer product": "return torch.einsum('nc,oc->noc', p, self.w).sum(-1)",
+    "gates": "return F.glu(torch.cat([p[:, None].expand(n, 10, 16), self.w.expand(n, 10, 16)], -1), -1).sum(-1)",
+    "signs": "return torch.where(self.w > 0, p[:, None], -p[:, None]).sum(-1)",
+    "shifted sums": "y = p[:, None] * self.w; return sum(y.roll(s, -1) for s in range(16))[..., 0]",
+    "an inverse": BLOCKS + "return torch.linalg.inv(m)[:, 0, 17:]",
+    "an exponential of a matrix": BLOCKS + "return torch.matrix_exp(m)[:, 0, 17:]",
+    "a normalisation": "return self.norm(p.repeat(1, 10)).view(n, 10, 16).sum(-1)",
+    "a row for each class": "return torch.stack([(p.log1p() + row).logsumexp(-1) for row in self.w.unbind()], 1)",
+}
+
+
+@pytest.mark.parametrize("forward", DISGUISED.values(), ids=DISGUISED)
+def test_many_learned_numbers_for_each_activation_are_undecided(forward: str) -> None:
+    result = checked(HEAD.replace("FORWARD", forward), "linear")
+    assert result.status == "error"
+    assert re.fullmatch(
+        r"can't be told: 16 activations of an image meet (160|320) learned numbers outside of convolutions, "
+        r"as in a linear layer",
+        result.message,
+    )
+
+
+FEW = {
+    "a convolution": "return self.conv(p[:, :, None, None]).flatten(1)",
+    "scales and shifts": "w = self.w; q = p * w[0] + w[1] + p * w[2]; return self.conv(q.view(n, 16, 1, 1)).flatten(1)",
+}
+
+
+@pytest.mark.parametrize("forward", FEW.values(), ids=FEW)
+def test_a_few_learned_numbers_for_each_activation_are_no_matrix(forward: str) -> None:
+    assert checked(HEAD.replace("FORWARD", forward), "linear").status == "pass"
+
+
+GATED = (
+    HEADER
+    + """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.side, self.head = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 10, 1)
+        self.norm, self.drop = nn.BatchNorm2d(8), nn.Dropout(0.1)
+        self.one, self.two = nn.Parameter(torch.tensor(START)), nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        y = self.conv(x).relu()
+        return self.head(y + (GATE) * self.side(self.drop(self.norm(y)))).mean((2, 3))
+"""
+)
+SHUT = {
+    "cut off": ("-9.0", "self.one.relu()"),
+    "saturated": ("-1000.0", "self.one.sigmoid()"),
+    "two zeros": ("0.0", "self.one * self.two"),
+}
+
+
+@pytest.mark.parametrize(("start", "gate"), SHUT.values(), ids=SHUT)
+@pytest.mark.parametrize("check", ["batch-norm", "dropout"])
+def test_a_layer_behind_a_gate_that_no_training_opens_is_undecided(check: str, start: str, gate: str) -> None:
+    result = checked(GATED.replace("START", start).replace("GATE", gate), check)
+    what = {"batch-norm": "batch normalisation", "dropout": "dropout"}[check]
+    has_none = "has no effect with the weights that the model starts from, and no training changes that"
+    assert (result.status, result.message) == ("error", f"can't be told: {what} {has_none}")
+
+
+@pytest.mark.parametrize("check", ["batch-norm", "dropout"])
+def test_a_layer_behind_a_gate_that_starts_at_zero_passes(check: str) -> None:
+    assert checked(GATED.replace("START", "0.0").replace("GATE", "self.one"), check).status == "pass"

@@ -307,12 +307,12 @@ def test_a_missed_claim_fails_with_advice(errors: int, rows: list[tuple[float, f
     ("seen", "why", "fix"),
     [
         (
-            Seen(subject(None).facts["eval"], (6, 6), 2),
+            Seen(subject(None).facts["eval"], (6, 6), (Fraction(2), Fraction(2))),
             " A position of its last map sees 6×6 of the 28×28 pixels.",
             "4 more 3×3 convolutions",
         ),
         (
-            Seen(subject(None).facts["eval"], (19, 40), 4),
+            Seen(subject(None).facts["eval"], (19, 40), (Fraction(4), Fraction(4))),
             " A position of its last map sees 19×40 of the 28×28 pixels.",
             "one more 3×3 convolution",
         ),

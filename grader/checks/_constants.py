@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 from grader.checks._literals import NEUTRAL, RAMP, literals, needed, phrases, picked
 from grader.checks._marks import Marks
-from grader.checks._products import plain
+from grader.checks._parts import Frontier, Parts, Source
 from grader.checks._subject import MODES, Subject
 from grader.facts import Facts, Operand, Step
 from grader.finding import Span
@@ -18,6 +17,8 @@ RENEWED = 1e-3  # of a statistic in each batch: with less, what it held before a
 MANY = 64  # numbers in Python code: of more than that, not only which there are may tell something, but in what order
 FORMULA = 16  # times as many numbers as are put into a formula: one that mixes them well can hide as many weights
 HANDFUL = 16  # constants up to this many in all are settings, not weights
+
+MIXING = frozenset(("arithmetic", "activation", "dense", "weight"))
 
 # Where random numbers work as weights too: elsewhere they are masks and noise.
 WEIGHING = frozenset(("conv", "dense", "batch-norm", "norm", "recurrent", "attention", "activation"))
@@ -36,49 +37,10 @@ UNPACKING = frozenset(
     "sign heaviside clamp relu threshold".split()
 )
 GRID = 8  # numbers that two ramps follow from, with a factor and an offset each
+STATISTICS = ("running_mean", "running_var")
 CASTS = frozenset("float half bfloat16 double to type".split())
 ADDED = frozenset("add sub __radd__ __rsub__ rsub".split())
-
-# ("constant", id), ("factory", …), ("random", node), ("literal", …), ("number", …), ("places", …) or ("made of", mark)
-Source = tuple[Any, ...]
-Frontier = Mapping[Source, int]  # where constants come from → how many numbers that is
-
-
-class Parts:
-    """What was made of constants in both programs of a submission, by the mark of what made it."""
-
-    def __init__(self) -> None:
-        self.marks: dict[Any, int] = {}
-        self.made: dict[Source, Frontier] = {}
-
-    def part(self, merged: Frontier, mark: int) -> Source:
-        source = ("made of", mark)
-        self.made[source] = merged
-        return source
-
-    def count(self, total: Frontier) -> int:
-        """Return how many numbers these are: parts of a tensor are no more than it has in all."""
-        parts: dict[Source, int] = {}
-        whole = 0
-        for source, size in total.items():
-            made_of = self.made.get(source, {})
-            if size > sum(made_of.values()):  # of nothing else, or unpacked from less
-                whole += size
-            else:
-                rest = {given: count for given, count in made_of.items() if given not in total}
-                parts[tuple(rest)] = min(sum(rest.values()), parts.get(tuple(rest), 0) + size)
-        return whole + sum(parts.values())
-
-    def tensors(self, sources: Iterable[Source]) -> set[int]:
-        """Return the tensors among the sources of a frontier, those behind a narrow place too."""
-        seen: set[Source] = set()
-        stack = list(sources)
-        while stack:
-            source = stack.pop()
-            if source not in seen:
-                seen.add(source)
-                stack.extend(self.made.get(source, ()))
-        return {source[1] for source in seen if source[0] == "constant"}
+NEGATIONS = frozenset("neg negative positive".split())
 
 
 def constants(subject: Subject) -> tuple[int, list[Span | None]]:
@@ -136,26 +98,33 @@ class _Walk:
         for step in self.meetings:
             affine = [step.operand(name) for name in ("weight", "bias") if step.kind in ("batch-norm", "norm")]
             for operand in step.operands[:1] if step.short in TAKE_A_SHAPE else step.operands:
-                if operand.from_input or operand.id in self.statistics:
+                if operand.from_input or self.keeps(step, operand):
                     continue
                 frontier = self.of(operand)
                 if operand in affine and frontier and operand.leaf is not None:
                     frontier = {("constant", operand.leaf): operand.size}  # even at the start, but one for each channel
                 is_mask = operand == step.operand("attn_mask")
                 if step.kind not in WEIGHING or is_mask:
-                    idle = self.indices if is_mask or plain(step) in ADDED else frozenset()
+                    idle = self.indices if is_mask or step.plain in ADDED else frozenset()
                     kept = {source for source in frontier.keys() - idle if not self.is_noise(source)}
                     frontier = {source: frontier[source] for source in kept}
                 if frontier:
                     yield step, frontier
 
+    def keeps(self, step: Step, operand: Operand) -> bool:
+        """Tell whether an operand is statistics that a batch normalisation uses, and one keeps up to date."""
+        is_used = step.kind == "batch-norm" and operand in map(step.operand, STATISTICS)
+        return is_used and self.parts.tensors(self.of(operand)) <= self.statistics
+
     @cached_property
     def indices(self) -> frozenset[Source]:
-        """The indices of tables that are learned: no weights where what they choose is added."""
+        """Indices of learned tables that do not look drawn: they are no weights where what they choose is added."""
         tables = [step for step in self.facts.steps if step.kind == "index" and len(step.operands) > 1]
         learned = [step for step in tables if self.subject.learned(self.facts, step.operands[0])]
         given = (operand for step in learned for operand in step.operands[1:] if not operand.from_input)
-        return frozenset(source for operand in given for source in self.of(operand))
+        sources = {source for operand in given for source in self.of(operand)}
+        drawn = self.subject.experiments.drawn
+        return frozenset(source for source in sources if not any(map(drawn, self.parts.tensors([source]))))
 
     def literals(self) -> Frontier:
         """Return the distinct numbers, written in Python, that meet what depends on the input, and lists of places."""
@@ -193,7 +162,7 @@ class _Walk:
         return step.kind == "random" and step.wrote and math.prod(step.shapes[0]) == operand.size
 
     def leaf(self, key: int) -> Frontier:
-        if self.roles[key] in ("parameter", "input") or key in self.statistics:
+        if self.roles[key] in ("parameter", "input"):
             return {}
         leaf = self.subject.leaves[key]
         return {("constant", key): leaf.distinct}
@@ -215,6 +184,7 @@ class _Walk:
         setting = self.is_setting(step)
         merged = self.given(step, setting)
         is_mask = step.kind == "compare" and any(source[0] == "random" for source in merged)
+        merged.update({("places", places): needed(places) for places in picked(step)})
         if not setting and not is_mask:
             merged.update(self.literals_in(step))
         if merged and all(source[0] == "random" for source in merged):
@@ -227,7 +197,10 @@ class _Walk:
         if drawn:
             return {self.parts.part({}, self.marks.of_step(step)): drawn}
         if count > 1 and _unpacks(step, count):
-            return {self.parts.part(merged, self.marks.of_step(step)): size}
+            bent = count > HANDFUL and step.short not in CASTS
+            return {self.parts.part(merged, self.marks.of_step(step), bent=bent): size}
+        if count > HANDFUL and self.bends(step):
+            return {self.parts.part(merged, self.marks.of_step(step), bent=True): min(size, count)}
         if merged and count < pieces:
             return {self.parts.part(merged, self.marks.of_step(step)): min(pieces, size)}
         return merged
@@ -243,7 +216,8 @@ class _Walk:
         """Return which constants a node is given; noise on weights, and masks for them, leave these what they are."""
         found: dict[Source, int] = {}
         for operand in step.operands:
-            if not operand.from_input and not (setting and self.could_be_setting(operand)):
+            free = self.keeps(step, operand) or (setting and self.could_be_setting(operand))
+            if not operand.from_input and not free:
                 found.update(self.of(operand))
         learned = bool(self.parameters[step.index])
         return {source: size for source, size in found.items() if not (learned and self.is_noise(source))}
@@ -262,10 +236,24 @@ class _Walk:
         """Return how many numbers a formula makes that no longer follow from each other: many of few, or none."""
         least = FORMULA * sum(merged.values())
         drawn = any(source[0] == "random" for source in merged)
-        if step.kind not in ("arithmetic", "activation") or drawn or size < least or self.parameters[step.index]:
+        if step.kind not in MIXING or drawn or size < least or self.parameters[step.index]:
             return 0
         found = self.subject.experiments.scattered(self.facts.mode, step.index)
         return found if found >= least else 0
+
+    def bends(self, step: Step) -> bool:
+        """Tell whether a node makes other numbers of constants, and not the same ones scaled and shifted."""
+        if self.parameters[step.index]:
+            return False
+        several = sum(operand.size > 1 for operand in step.operands if self.of(operand)) > 1
+        if step.kind == "arithmetic":
+            return (several and step.plain not in ADDED) or any(map(self.is_whole, step.operands))
+        return step.kind == "activation" and step.plain not in NEGATIONS
+
+    def is_whole(self, operand: Operand) -> bool:
+        """Tell whether an operand is made of integers: sums and products of these leave their highest bits out."""
+        tensors = self.parts.tensors(self.of(operand))
+        return any(self.subject.leaves[key].whole for key in tensors)
 
     def literals_in(self, step: Step) -> Frontier:
         """Return the numbers written into weights one by one: each is a weight of its own."""
@@ -305,8 +293,9 @@ def _kept_statistics(subject: Subject) -> frozenset[int]:
     for step in subject.facts["train"].steps:
         momentum = step.argument("momentum")
         renewed = momentum is None or (isinstance(momentum, (int, float)) and momentum >= RENEWED)
-        if step.kind == "batch-norm" and step.argument("training") and renewed:
-            for name in ("running_mean", "running_var"):
+        live = step.index in subject.facts["train"].live
+        if step.kind == "batch-norm" and live and step.argument("training") and renewed:
+            for name in STATISTICS:
                 operand = step.operand(name)
                 if operand is not None:
                     found.add(operand.id)
@@ -317,4 +306,4 @@ def _unpacks(step: Step, count: int) -> bool:
     if step.short in CASTS and count <= GRID:
         return False
     rounded = step.node.kwargs.get("rounding_mode") is not None
-    return rounded or plain(step) in UNPACKING
+    return rounded or step.plain in UNPACKING

@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from grader.checks._products import OFFSETS, behind, is_product, plain, position_scale, summed_by, written_out
+from grader.checks._products import (
+    OFFSETS,
+    behind,
+    is_product,
+    position_scale,
+    scales_channels,
+    summed_by,
+    written_out,
+)
 from grader.checks._subject import Subject, times
 from grader.checks._summed import factors, summed_axes
 from grader.facts import Facts, Operand, Step
@@ -37,8 +45,9 @@ def product(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     weight = max(weights, key=lambda operand: operand.size)
     axes = summed_axes(step, weight)
     if math.prod(weight.shape[axis] for axis in axes) <= 1:
-        return None
-    if not subject.experiments.varies(facts.mode, step.index, weight.id, axes):
+        if step.short != "linear":  # which is a linear layer of a single input as well
+            return None
+    elif not subject.experiments.varies(facts.mode, step.index, weight.id, axes):
         return None
     shape = times_spaced(weight, axes)
     later = any(other.index > step.index for other in facts.live_steps("conv", "dense"))
@@ -61,7 +70,7 @@ def is_scaled(facts: Facts, step: Step, operand: Operand) -> bool:
         if index in seen or not writer.shapes:
             continue
         seen.add(index)
-        if outside and inside and (is_product(writer) or plain(writer) in OFFSETS):
+        if outside and inside and (is_product(writer) or writer.plain in OFFSETS):
             if kept:
                 return all(_extent(given, axis - len(operand.shape)) == 1 for given in inside for axis in kept)
             return all(given.size * summed <= math.prod(writer.shapes[0]) for given in inside)
@@ -127,7 +136,9 @@ def by_hand(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     found = behind(facts, operand)
     if found.sources and found.bends:
         found = behind(facts, operand, subject.experiments.bent(facts.mode, found.bends))
-    if not found.sources or not subject.experiments.carried(facts.mode, found.route(step, operand, axes)):
+    if not found.sources or scales_channels(facts, found, operand, axes):
+        return None
+    if not subject.experiments.carried(facts.mode, found.route(step, operand, axes)):
         return None
     source, weight = max(found.sources, key=lambda pair: pair[1].size)
     shape = times(weight.shape)

@@ -5,6 +5,7 @@ What positions share (the statistics of a normalisation, a gate for whole channe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from grader.checks._boxes import Back, Box, Lost
@@ -14,6 +15,7 @@ from grader.facts import Facts, Operand, Shape, Step
 from grader.kinds import Kind
 
 IMAGE = 0  # the id of the input
+VIEWS = frozenset(("reshape", "index", "expand", "permute"))  # kinds that return views
 BACK: dict[Kind, Back] = {**MOVES, **WINDOWS}
 
 
@@ -37,7 +39,7 @@ def field_of(facts: Facts, operand: Operand, box: Box, silent: frozenset[int] = 
     def want(given: Operand, part: Box) -> None:
         if given.id == IMAGE and not given.writers:
             found.box = part if found.box is None else found.box.joined(part)
-        for writer in given.writers:
+        for writer in _latest(facts, given):
             if writer not in silent:
                 key = (given.id, part.axes, part.extents)
                 parts = wanted.setdefault(writer, {})
@@ -47,7 +49,7 @@ def field_of(facts: Facts, operand: Operand, box: Box, silent: frozenset[int] = 
     while wanted:
         step = facts.steps[max(wanted)]  # all that read its result came after it
         for (key, _, _), part in wanted.pop(step.index).items():
-            behind = [(given, _back(step, given, key, part)) for given in step.operands if given.from_input]
+            behind = [(given, _back(facts, step, given, key, part)) for given in step.operands if given.from_input]
             if any(isinstance(inner, Lost) for _, inner in behind):
                 found.lost.append(step)
             kept = [(given, inner) for given, inner in behind if isinstance(inner, Box)]
@@ -58,11 +60,33 @@ def field_of(facts: Facts, operand: Operand, box: Box, silent: frozenset[int] = 
     return found
 
 
-def _back(step: Step, operand: Operand, key: int, box: Box) -> Box | Lost | None:
+def _latest(facts: Facts, given: Operand) -> Iterator[int]:
+    """Yield who made a tensor, and who wrote into its memory since: the maker of a view was given what was there."""
+    made = max((writer for writer in given.writers if given.id in facts.steps[writer].node.outputs), default=-1)
+    yield from (writer for writer in given.writers if writer >= made)
+
+
+def _is_turned(facts: Facts, view: int) -> bool:
+    """Tell whether a view has its axes in another order than what it is a view of."""
+    makers = {key: step for step in reversed(facts.steps) for key in step.node.outputs}
+    seen: set[int] = set()
+    while view in makers and view not in seen and makers[view].kind in VIEWS:
+        if makers[view].kind == "permute":
+            return True
+        seen.add(view)
+        view = makers[view].operands[0].id if makers[view].operands else view
+    return False
+
+
+def _back(facts: Facts, step: Step, operand: Operand, key: int, box: Box) -> Box | Lost | None:
     """Return the box of an operand behind a box of the result that has this id."""
     outputs = step.node.outputs
-    place = outputs.index(key) if key in outputs else 0  # what wrote into a part of it returned that part
+    place = outputs.index(key) if key in outputs else 0
     through = BACK.get(step.kind)
     if through is None or place >= len(step.shapes) or max(box.axes) >= len(step.shapes[place]):
         return Lost()
+    if key not in outputs and outputs:  # it wrote into the memory of the tensor, and returned another view of that
+        extents = tuple(step.shapes[place][axis] for axis in box.axes)
+        if extents != box.extents or any(_is_turned(facts, view) for view in (outputs[place], key)):
+            return Lost()
     return through(step, operand, step.shapes[place], box)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from grader.checks._products import is_product, plain
+from grader.checks._products import is_product
 from grader.checks._subject import Subject, span_of, times
 from grader.facts import Facts, Operand, Step, integers
 from grader.finding import Finding
@@ -143,7 +143,7 @@ def is_layer(subject: Subject, facts: Facts, step: Step) -> bool:
 
 def is_activation(step: Step) -> bool:
     """Tell of the functions that stand between layers; logarithms, powers and the like are arithmetic."""
-    return plain(step) in NONLINEAR
+    return step.plain in NONLINEAR
 
 
 def lines(steps: Iterable[Step]) -> str:

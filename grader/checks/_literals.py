@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from grader.facts import Step
-from grader.graph import Arg, Items
+from grader.graph import Arg, Items, Size
 
 RAMP = 2  # numbers that a ramp follows from, and the values of a causal mask
 LITERAL = frozenset(("arithmetic", "compare", "activation"))  # what takes numbers written in Python beside the image
@@ -31,9 +31,9 @@ def literals(step: Step) -> Iterator[float]:
 
 
 def picked(step: Step) -> Iterator[tuple[float, ...]]:
-    """Yield the lists of places that a node picks from what depends on the image."""
-    if step.kind == "index":
-        for argument in step.node.args[1:]:
+    """Yield the lists of places that a node picks from a tensor, or writes to."""
+    if step.kind in ("index", "write"):
+        for argument in step.node.args[1:2]:
             for item in argument.items if isinstance(argument, Items) else ():
                 if isinstance(item, Items):
                     yield tuple(_numbers((item,)))
@@ -64,5 +64,7 @@ def _numbers(arguments: Iterable[Arg]) -> Iterator[float]:
     for argument in arguments:
         if isinstance(argument, Items):
             yield from _numbers(argument.items)
+        elif isinstance(argument, Size):
+            yield from map(float, (argument.scale, argument.offset, argument.divisor))
         elif isinstance(argument, (int, float)) and not isinstance(argument, bool):
             yield float(argument)

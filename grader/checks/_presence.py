@@ -40,8 +40,9 @@ def present(subject: Subject, form: Form, nearest: Nearest, fix: str) -> CheckRe
         if not subject.experiments.matters(mode, removed):
             message = f"a {form.name} runs, but has no effect on the prediction"
             return failed(subject, form, message, "Let its result reach the output.", found[0])
-        if not subject.experiments.endures(mode, removed):
-            return resting(form.check, f"a {form.name}", found[0].step)
+        rests = resting(subject, mode, removed, form.check, f"a {form.name}", found[0].step)
+        if rests is not None:
+            return rests
     message = f"{counted(len(found), f'live {form.name}')}: {form.describe(found[0])}"
     return CheckResult(form.check, "pass", message + (" and others" if len(found) > 1 else ""), measured=len(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
@@ -68,6 +69,38 @@ def behind(facts: Facts, operand: Operand, bent: Collection[int] = ()) -> Behind
     return found
 
 
+def scales_channels(facts: Facts, found: Behind, operand: Operand, axes: tuple[int, ...]) -> bool:
+    """Tell whether products have one weight for all positions of a map, which stay apart from channels up to the sum.
+
+    A zero border then makes a channel's numbers differ from place to place, and no weight does.
+    """
+    way = [facts.steps[index] for index in found.fills]
+    return (
+        set(axes) <= set(operand.axes)
+        and all(_is_by_channel(step, weight) for step, weight in found.sources)
+        and not any(_adds_positions(step) for step in way)
+    )
+
+
+def _is_by_channel(step: Step, weight: Operand) -> bool:
+    given = [operand for operand in step.operands if operand.from_input]
+    if position_scale(step) is not None or not step.makes_map or any(operand.flattened for operand in given):
+        return False
+    if step.kind == "conv" or step.plain == "prelu":  # which have a weight for each channel, on axis 1
+        return not any(1 in operand.axes for operand in given)
+    ends = [axis - len(step.shapes[0]) for axis in step.axes[0]]
+    return all(weight.shape[end] == 1 for end in ends if -end <= len(weight.shape))
+
+
+def _adds_positions(step: Step) -> bool:
+    """Tell whether a node returns a larger map than it is given, beside which there may be another one's."""
+    if step.kind in ("reshape", "permute") or not step.makes_map:
+        return False
+    made = [step.shapes[0][axis] for axis in step.axes[0]]
+    maps = [[given.shape[axis] for axis in given.axes] for given in step.operands if given.from_input and given.axes]
+    return any(len(one) != len(made) or any(map(operator.lt, one, made)) for one in maps)
+
+
 def position_scale(step: Step) -> Operand | None:
     """Return the weights of a normalisation that has one for each position, None where it has none."""
     weight = step.operand("weight") if step.kind == "batch-norm" else _given(step, 2)
@@ -92,21 +125,21 @@ def _passed(facts: Facts, operand: Operand, bent: Collection[int]) -> dict[int, 
     while stack:
         index, squared = stack.pop()
         step = facts.steps[index]
-        passes = carries(step) or is_product(step) or is_offset(step) or plain(step) in SQUARES
+        passes = carries(step) or is_product(step) or is_offset(step) or step.plain in SQUARES
         passes = passes or position_scale(step) is not None or (step.kind == "activation" and index not in bent)
         if not passes or (index in found and found[index] >= squared):
             continue
         found[index] = squared
         if position_scale(step) is not None:
             continue
-        further = squared or plain(step) in SQUARES
+        further = squared or step.plain in SQUARES
         stack.extend((writer, further) for given in step.operands if given.from_input for writer in given.writers)
     return found
 
 
 def _fills(step: Step, carried: list[Operand], squared: bool) -> Iterator[tuple[int, float]]:
     """Yield what to put in place of operands, so that a node hands on weights alone."""
-    neutral = 0.0 if is_offset(step) else NEUTRAL.get(plain(step), 1.0)
+    neutral = 0.0 if is_offset(step) else NEUTRAL.get(step.plain, 1.0)
     for given in step.operands:
         is_bias = step.kind == "conv" and given == step.operand("bias")
         if given.from_input and given not in carried:
@@ -122,7 +155,7 @@ def carries(step: Step) -> bool:
         if weight is None or weight.from_input:
             return False
         return _is_pointwise(step) or _is_depthwise(weight)
-    return step.kind in CARRIES or plain(step) in ("neg", "negative")
+    return step.kind in CARRIES or step.plain in ("neg", "negative")
 
 
 def is_product(step: Step) -> bool:
@@ -130,7 +163,7 @@ def is_product(step: Step) -> bool:
     if step.kind == "conv":
         weight = step.operand("weight")
         return weight is not None and _is_depthwise(weight) and _is_pointwise(step) and carries(step)
-    return step.kind == "arithmetic" and plain(step) in PRODUCTS
+    return step.kind == "arithmetic" and step.plain in PRODUCTS
 
 
 def _is_pointwise(step: Step) -> bool:
@@ -143,12 +176,7 @@ def _is_depthwise(weight: Operand) -> bool:
 
 
 def is_offset(step: Step) -> bool:
-    return step.kind == "arithmetic" and plain(step) in OFFSETS
-
-
-def plain(step: Step) -> str:
-    """Return an operator's short name without the underscore of in-place forms."""
-    return step.short if step.short.startswith("__") else step.short.rstrip("_")
+    return step.kind == "arithmetic" and step.plain in OFFSETS
 
 
 def summed_by(step: Step) -> tuple[Operand, tuple[int, ...]] | None:
@@ -180,7 +208,7 @@ def _summed_axes(step: Step, operand: Operand) -> tuple[int, ...]:
 def written_out(facts: Facts, step: Step) -> list[tuple[Step, Operand]]:
     """Return the products of a sum written with additions, where each has a part of an activation of its own."""
     inside = [operand for operand in step.operands if operand.from_input]
-    if not (is_offset(step) or plain(step) == "addcmul") or step.makes_map or len(inside) < 2:
+    if not (is_offset(step) or step.plain == "addcmul") or step.makes_map or len(inside) < 2:
         return []
     found: dict[tuple[int, int, int], tuple[Step, Operand]] = {}
     stack: list[tuple[Step, int]] = [(step, -1)]  # nodes, each with the part of an activation that led there

@@ -26,6 +26,12 @@ class Experiments(Protocol):
     def matters(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         """Tell whether the prediction changes when these nodes, by index, are replaced all at once."""
 
+    def opens(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        """Tell whether nodes that matter do so with the submitted weights, or with what a training makes of them."""
+
+    def handing_on(self, mode: Mode, indexes: Sequence[int]) -> frozenset[int]:
+        """Return those of these nodes that return nothing but what they are given first, on all that was tried."""
+
     def endures(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         """Tell whether nodes that matter on a few images do so in a training's large batches, late in it, too."""
 
@@ -40,6 +46,9 @@ class Experiments(Protocol):
 
     def scattered(self, mode: Mode, index: int) -> int:
         """Return how many numbers of what a node makes of constants look drawn, and not like those of a formula."""
+
+    def drawn(self, key: int) -> bool:
+        """Tell whether the numbers of a tensor of the graph, by its id, look drawn."""
 
     def mixes(self, mode: Mode) -> bool:
         """Tell whether the prediction for an image changes with the other images of its batch."""
@@ -136,6 +145,15 @@ class Subject:
             return None
         return module
 
+    def sole_layer_of(self, step: Step) -> Module | None:
+        """Return the torch.nn layer that made a call where its construction serves no other call, None otherwise."""
+        layer = self.layer_of(step)
+        if layer is None or layer.span is None:
+            return None
+        twins = [module for module in self.graph.modules if module.span == layer.span]
+        calls = [sum(other.node.module == layer.path for other in self.facts[mode].steps) for mode in MODES]
+        return layer if len(twins) == 1 == max(calls) else None
+
     def made_here(self, step: Step) -> tuple[tuple[Span, str], ...]:
         """Return the place where the layer that made a call was constructed, as a finding's further place."""
         layer = self.layer_of(step)
@@ -164,11 +182,21 @@ class Subject:
         )
 
 
-def resting(check: str, what: str, step: Step) -> CheckResult:
-    """Return the result for what acts on a few images at the start, and not as a training goes on."""
-    message = f"{what} acts on a few images, but not in a large batch late in training"
-    why = "Something takes it out of the prediction: the size of a batch, or how often the model has run."
-    found = Finding(check, "warning", message, why, "Let forward do the same for every batch.", span_of(step))
+def resting(
+    subject: Subject, mode: Mode, replaced: Mapping[int, Replacement], check: str, what: str, step: Step
+) -> CheckResult | None:
+    """Return the result for nodes that matter, but not while a training goes on; None where they do."""
+    if not subject.experiments.opens(mode, replaced):
+        message = f"{what} has no effect with the weights that the model starts from, and no training changes that"
+        why = "Weights that no gradient reaches, such as those of a gate that is shut, keep it from the prediction."
+        fix = "Let its result reach the output."
+    elif not subject.experiments.endures(mode, replaced):
+        message = f"{what} acts on a few images, but not in a large batch late in training"
+        why = "Something takes it out of the prediction: the size of a batch, or how often the model has run."
+        fix = "Let forward do the same for every batch."
+    else:
+        return None
+    found = Finding(check, "warning", message, why, fix, span_of(step))
     return CheckResult(check, "error", f"can't be told: {message}", (found,))
 
 

@@ -132,10 +132,10 @@ FIXED_MODES = {"upsample_nearest": "nearest", "upsample_bilinear": "bilinear"}
 
 def _interpolated(step: Step, axis: int, extent: int, made: int, interval: Interval) -> Interval | None:
     mode = FIXED_MODES.get(step.short) or step.argument("mode") or "nearest"
+    if mode == "area":  # adaptive pooling by another name
+        return _covering(step, axis, extent, made, interval)
     if not _is_even(step, extent, made) or step.argument("antialias"):
         return None
-    if mode == "area":
-        return _covering(step, axis, extent, made, interval)
     if mode in ("nearest", "nearest-exact"):
         half = 1 if mode == "nearest-exact" else 0
         low, high = ((2 * place + half) * extent // (2 * made) for place in interval)
@@ -159,7 +159,8 @@ def _is_even(step: Step, extent: int, made: int) -> bool:
     argument = step.argument("scale_factor")
     items = getattr(argument, "items", (argument,))
     scales = [item for item in items if isinstance(item, (int, float))]
-    return not scales or any(extent * scale == made for scale in scales)
+    recomputed = step.argument("recompute_scale_factor")
+    return not scales or bool(recomputed) or any(extent * scale == made for scale in scales)
 
 
 def _shuffled(step: Step, axis: int, extent: int, made: int, interval: Interval) -> Interval:

@@ -146,6 +146,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # Options that can't stand together, and what to say of them.
 _CONTRADICTIONS: tuple[tuple[Callable[[Options], bool], str], ...] = (
     (
+        lambda options: options.target <= 1,
+        "'target' is in percent, and any model reaches this one: write 99 for 99 %",
+    ),
+    (
         lambda options: options.seeds is not None and options.claim != "mean",
         "'seeds' is for 'claim: mean'; other claims are about one training",
     ),
@@ -254,7 +258,7 @@ def room(subject: Subject) -> tuple[str, str]:
     if not 0 < seen.least < pixels:
         return "", "Give it room: more channels, and pooling later."
     sight = f" A position of its last map sees {times(seen.sides)} of the {times(subject.input_shape[1:])} pixels."
-    count = -(-(pixels - seen.least) // (2 * seen.jump))
+    count = seen.further(pixels)
     more = f"{count} more 3×3 convolutions" if count > 1 else "one more 3×3 convolution"
     return sight, (
         f"Let it see all that an image shows, some {pixels} pixels: {more} on the last map, each with batch"

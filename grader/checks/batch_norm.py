@@ -7,7 +7,8 @@ changes with the other images of its batch; where it does not, its statistics ar
 
 Group, layer and instance normalisation are other operators. A layer that is registered and never called, whose result
 is thrown away, or that is frozen (always in evaluation mode) does not count, and neither does a normalisation written
-by hand.
+by hand. Where it has no effect with the weights that the model starts from, and these get no gradient that would change
+that, such as behind a gate that is shut, the rule is undecided.
 
 ## Examples
 
@@ -85,10 +86,10 @@ def check(subject: Subject, options: Options) -> CheckResult:
     fixed: dict[int, Replacement] = {step.index: "fixed-statistics" for step in acting}
     matters = bool(acting) and subject.experiments.matters("train", fixed)
     if matters and subject.experiments.mixes("train"):
-        if not subject.experiments.endures("train", fixed):
-            return resting(ID, "batch normalisation", acting[0])
         count = len(acting)
-        return CheckResult(ID, "pass", f"{count} live batch normalisation{'s' if count > 1 else ''}", measured=count)
+        message = f"{count} live batch normalisation{'s' if count > 1 else ''}"
+        rests = resting(subject, "train", fixed, ID, "batch normalisation", acting[0])
+        return rests or CheckResult(ID, "pass", message, measured=count)
     found = alone(subject, acting[0]) if matters else fault(subject, facts, running, acting)
     return CheckResult(ID, "fail", found.message, (found,), measured=0)
 
@@ -142,11 +143,12 @@ def another_norm(subject: Subject, step: Step) -> Finding:
     """Return the finding for a normalisation of another kind, with the batch normalisation to put in its place."""
     message = f"no batch normalisation: {step.short} is another normalisation"
     images = next((operand for operand in step.operands if operand.from_input), None)
-    layer = subject.layer_of(step)
+    layer = subject.sole_layer_of(step)
     flat = images is not None and len(images.shape) == 2
     name = "nn.BatchNorm1d" if flat else "nn.BatchNorm2d"
     known = images is not None and len(images.shape) in (2, 4)
-    made = f"{name}({images.shape[1]})" if images is not None and known else f"{name}(channels)"
-    edits = ((layer.span, made),) if known and layer is not None and layer.span is not None else ()
-    fix = f"Replace it by {made}."
+    last = images is not None and images.axes == (1, 2)  # channels last
+    made = f"{name}({images.shape[-1 if last else 1]})" if images is not None and known else f"{name}(channels)"
+    edits = ((layer.span, made),) if known and not last and layer is not None and layer.span is not None else ()
+    fix = f"Replace it by {made}{', and give it the channels first: (N, C, H, W)' if last else ''}."
     return Finding(ID, "error", message, WHY, fix, span_of(step), related=subject.made_here(step), edits=edits)

@@ -42,7 +42,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from grader.checks._layers import Convolution, convolution, counted
+from grader.checks._layers import Convolution, convolution, counted, per_axis
 from grader.checks._subject import Subject, span_of
 from grader.checks.batch_norm import uses_batch
 from grader.facts import Facts, Operand, Step
@@ -141,7 +141,7 @@ def finding(subject: Subject, group: list[Wasted]) -> Finding:
     message = f"the batch normalisation behind {name(first.step)} cancels its bias: {wasted(count)}"
     norm = span_of(first.norm)
     related = (*subject.made_here(first.step), *(((norm, "normalised here"),) if norm is not None else ()))
-    advice = fix(first.step) if alone else NOT_ALL
+    advice = fix(subject.facts["train"], first.step) if alone else NOT_ALL
     return Finding(ID, "error", message, WHY, advice, span_of(first.step), "", related, edits, after)
 
 
@@ -150,11 +150,13 @@ def name(step: Step) -> str:
     return step.node.module or step.short
 
 
-def fix(step: Step) -> str:
-    """Return the layer as it should be made."""
+def fix(facts: Facts, step: Step) -> str:
+    """Return the layer as it should be made; one with another padding_mode has padded the map before."""
     layer = convolution(step)
     weight = step.operand("weight")
-    if layer is not None:
+    if layer is not None and not any(
+        facts.steps[writer].node.module == step.node.module for writer in layer.images.writers
+    ):
         return f"Write {made(layer)}."
     if step.short == "linear" and weight is not None and len(weight.shape) == 2:
         return f"Write nn.Linear({weight.shape[1]}, {weight.shape[0]}, bias=False)."
@@ -166,12 +168,14 @@ def made(layer: Convolution) -> str:
     count = len(layer.kernel)
     name = f"nn.Conv{'Transpose' if layer.transposed else ''}{count}d"
 
-    def one(numbers: tuple[int, ...]) -> str:
-        return str(numbers[0]) if len(set(numbers)) == 1 else str(numbers)
+    def one(numbers: tuple[int | str, ...]) -> str:
+        return repr(numbers[0] if len(set(numbers)) == 1 else numbers)
 
-    options = {
+    is_same = layer.step.argument("padding") == "same"
+    options: dict[str, tuple[tuple[int | str, ...], int]] = {
         "stride": (layer.stride, 1),
-        "padding": (layer.padding, 0),
+        "padding": (("same",) if is_same else layer.padding, 0),
+        "output_padding": (per_axis(layer.step, "output_padding", count, 0), 0),
         "dilation": (layer.dilation, 1),
         "groups": ((layer.groups,), 1),
     }

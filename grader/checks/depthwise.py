@@ -13,7 +13,7 @@ channels), a fixed blur, and one whose result is thrown away or multiplied by ze
 
 - `expect`: `present` (default), or `absent` for rules that forbid it.
 - `separable`: `true` also asks for a 1×1 convolution that mixes the channels afterwards, with nothing but
-  normalisation, activation, dropout or pooling between the two. The default is `false`.
+  normalisation, activation, dropout, pooling, resizing, sums or products between the two. The default is `false`.
 
 ## Examples
 
@@ -78,7 +78,7 @@ from grader.finding import CheckResult
 
 ID = "depthwise"
 WHY = "It looks for patterns in each channel by itself, for a fraction of an ordinary convolution's weights."
-BETWEEN = frozenset(("batch-norm", "norm", "activation", "dropout", "avg-pool", "max-pool", "pad", "copy"))
+BETWEEN = frozenset("batch-norm norm activation arithmetic dropout avg-pool max-pool pad resample copy".split())
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

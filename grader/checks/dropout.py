@@ -4,7 +4,9 @@ Dropout keeps a network from relying on single activations. The check looks at w
 probability between 0 and 1 must act in training mode and have an effect on the prediction. All of torch's forms count
 (`Dropout`, `Dropout2d`, `AlphaDropout`, their functions). A layer that is registered and never called, a probability
 of 0, a result that is thrown away, and random masks written by hand do not. With other masks the prediction must be
-another one: numbers that are dropped and put back later were not dropped.
+another one: numbers that are dropped and put back later were not dropped, and what is added to all scores of an image
+alike changes no prediction. Where it has no effect with the weights that the model starts from, and these get no
+gradient that would change that, such as behind a gate that is shut, the rule is undecided.
 
 A dropout that still acts in evaluation mode passes with a warning, because it makes predictions random.
 
@@ -53,7 +55,7 @@ from dataclasses import replace
 
 import msgspec
 
-from grader.checks._products import OFFSETS, plain
+from grader.checks._products import OFFSETS
 from grader.checks._subject import Replacement, Subject, resting, span_of
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding
@@ -65,6 +67,7 @@ WHY = (
 )
 FIX = "Put nn.Dropout(0.05) after an activation and call it in forward."
 MASK_MAKERS = frozenset(("factory", "copy", "expand", "reshape"))
+WEIGHED = frozenset(("conv", "dense"))  # of which what does not depend on the image are the weights
 LAYERS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 
 
@@ -80,11 +83,10 @@ def check(subject: Subject, options: Options) -> CheckResult:
     if not acting or not subject.experiments.matters("train", redrawn):
         found = fault(subject, running, acting)
         return CheckResult(ID, "fail", found.message, (found,), measured=0)
-    if not subject.experiments.endures("train", redrawn):
-        return resting(ID, "dropout", acting[0])
     count = len(acting)
     message = f"{count} live dropout{'s' if count > 1 else ''}{_shown_rates(acting)}"
-    return CheckResult(ID, "pass", message, tuple(still_on(subject.facts["eval"])), measured=count)
+    rests = resting(subject, "train", redrawn, ID, "dropout", acting[0])
+    return rests or CheckResult(ID, "pass", message, tuple(still_on(subject.facts["eval"])), measured=count)
 
 
 def acts(step: Step) -> bool:
@@ -112,20 +114,22 @@ def drops_activations(facts: Facts, step: Step) -> bool:
         if given.leaf is not None or any(maker.kind not in MASK_MAKERS for maker in makers):
             return False
         stack += [inner for maker in makers for inner in maker.operands if not inner.from_input]
-    return any(given.size > 1 for given in step.operands) and not is_added(facts, step)
+    return any(given.size > 1 for given in step.operands) and not drops_weights(facts, step)
 
 
-def is_added(facts: Facts, step: Step) -> bool:
-    """Tell whether activations are added to what a node returns: a mask would be multiplied with them."""
+def drops_weights(facts: Facts, step: Step) -> bool:
+    """Tell whether what a node returns masks weights, or is added: a mask for activations is multiplied with them."""
     stack, seen = [step], {step.index}
     while stack:
         for reader in facts.readers.get(stack.pop().index, ()):
             if reader.index in seen:
                 continue
             seen.add(reader.index)
+            if any(given.leaf is not None and given.size > 1 and not given.from_input for given in reader.operands):
+                return True
             if not any(given.from_input for given in reader.operands):
                 stack.append(reader)
-            elif plain(reader) in OFFSETS:
+            elif reader.kind in WEIGHED or reader.plain in OFFSETS:
                 return True
     return False
 

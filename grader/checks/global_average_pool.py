@@ -90,7 +90,7 @@ def check(subject: Subject, options: Options) -> CheckResult:
         if not averaging.pooled:
             return explain(subject, facts, edges, averaging)
         given = tuple(last_maps(facts.given))
-        entries = tuple(entering(facts))
+        entries = tuple(entering(facts.given))
         if entries and subject.experiments.bypassed(mode, entries):
             return failed(_beside(entries[-1]), subject, facts, entries[-1].step)
         hidden = next((edge for edge in given if len(given) > 1 and is_silent(subject, facts, edge)), None)
@@ -121,10 +121,10 @@ def last_maps(facts: Facts) -> Iterator[Edge]:
     seen: set[int] = set()
     while stack:
         index = stack.pop()
-        if index in seen:
+        step = facts.steps[index]
+        if index in seen or not step.from_input:  # `zeros_like` takes a map's shape alone
             continue
         seen.add(index)
-        step = facts.steps[index]
         for operand in step.operands:
             if not operand.from_input:
                 continue
@@ -203,7 +203,7 @@ def failed(
 
 def whole_map(subject: Subject, step: Step) -> tuple[tuple[Span, str], ...]:
     """Return the change that makes a pooling of a part of the map one of all of it: its result is 1×1 already."""
-    layer = subject.layer_of(step)
+    layer = subject.sole_layer_of(step)
     pools = step.kind in ("avg-pool", "max-pool") and bool(step.shapes) and step.shapes[0][2:] == (1, 1)
     if not pools or layer is None or layer.span is None:
         return ()
@@ -265,6 +265,8 @@ def _dense(edge: Edge) -> str:
 
 
 def _reduce(edge: Edge) -> str:
+    if edge.step.short in MEANS:  # of one axis
+        return _other(edge)
     return f"{edge.step.short} over the {map_size(edge.operand)} map is not its mean"
 
 

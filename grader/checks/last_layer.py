@@ -64,7 +64,6 @@ from typing import Literal
 import msgspec
 
 from grader.checks._layers import distinct, is_activation, is_layer
-from grader.checks._products import plain
 from grader.checks._subject import MODES, Replacement, Subject, span_of
 from grader.checks.dropout import acts
 from grader.facts import Facts, Step
@@ -73,6 +72,7 @@ from grader.graph import Mode
 
 ID = "last-layer"
 CLAMPS = frozenset(("clamp", "clip", "clamp_min", "clamp_max"))
+EXTREMES = frozenset(("maximum", "minimum", "fmax", "fmin"))
 BENDS = "Scores must be free to fall below zero: where all are cut off, classes are alike and no gradient gets back."
 DROPS = "The score of the right class is zero now and then, and nothing behind it can make up for that."
 RESCALES = "Every score is then measured against the other images of its batch."
@@ -130,8 +130,10 @@ def fault(subject: Subject, mode: Mode, step: Step, layers: list[Step], options:
 
 def row_of(step: Step, options: Options) -> tuple[str, str, Replacement] | None:
     """Return what a node does to the scores, why that is a fault, and what to put in its place to see its effect."""
-    if is_activation(step) or plain(step) in CLAMPS:
-        return f"{plain(step)} bends the scores", BENDS, "zeros" if plain(step) == "glu" else "identity"
+    if is_activation(step) or step.plain in CLAMPS:
+        return f"{step.plain} bends the scores", BENDS, "zeros" if step.plain == "glu" else "identity"
+    if step.kind == "compare" or (step.plain in EXTREMES and sum(given.from_input for given in step.operands) == 1):
+        return f"{step.plain} bends the scores", BENDS, "zeros"
     if step.kind == "dropout" and acts(step):
         return "dropout drops scores", DROPS, "identity"
     if step.kind == "batch-norm" and options.batch_norm == "forbid":

@@ -5,8 +5,10 @@ operators that run, not layers that are registered: a layer that is called twice
 does not count. Batch normalisations count where they use the statistics of the batch, dropouts where they drop
 something, both in training. Other kinds are counted in both modes, which must agree with the rule alike.
 
-For `at_least`, only layers count without which the prediction would change. For `at_most`, one that has shown no effect
-may have one on other images: it leaves the rule undecided where it makes the difference.
+For `at_least`, only layers count without which the prediction would change, and that do not hand on what they are
+given, as a second ReLU behind the first one does. For `at_most`, one that has shown no effect may have one on other
+images: it leaves the rule undecided where it makes the difference. So does, for `at_least`, one that the weights that
+the model starts from shut off, as those of a narrow gate may do.
 
 ## Options
 
@@ -80,7 +82,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from grader.checks._layers import Convolution, convolution, counted, is_activation, is_layer, lines
-from grader.checks._subject import MODES, Subject, span_of
+from grader.checks._subject import MODES, Replacement, Subject, span_of
 from grader.checks.batch_norm import uses_batch
 from grader.checks.dropout import acts
 from grader.facts import Facts, Step
@@ -153,7 +155,9 @@ COUNTABLE: dict[KindName, Countable] = {
     ),
     "norm": Countable("normalisation", _kind("norm")),
     "dropout": Countable("dropout", lambda subject, facts, step: step.kind == "dropout" and acts(step), ("train",)),
-    "max-pool": Countable("max pooling", _kind("max-pool")),
+    "max-pool": Countable(
+        "max pooling", lambda subject, facts, step: step.kind == "max-pool" and not step.short.startswith("lp_pool")
+    ),
     "avg-pool": Countable("average pooling", _kind("avg-pool")),
     "activation": Countable("activation", lambda subject, facts, step: is_activation(step)),
 }
@@ -167,6 +171,9 @@ def check(subject: Subject, options: Options) -> CheckResult:
     fewest = min(acting.values(), key=len)
     most = max(acting.values(), key=len)
     if options.at_least is not None and len(fewest) < options.at_least:
+        shut = [step for mode in kind.modes if acting[mode] is fewest for step in asleep(subject, mode, given, fewest)]
+        if len(fewest) + len(shut) >= options.at_least:
+            return unopened(kind, shut[0], len(fewest), options.at_least)
         return too_few(subject, kind, given, fewest, options.at_least)
     if options.at_most is not None and len(most) > options.at_most:
         limit = f"at most {options.at_most:,} {_are(options.at_most)} allowed"
@@ -188,10 +195,22 @@ def live(subject: Subject, facts: Facts, kind: Countable) -> list[Step]:
 def effective(subject: Subject, mode: Mode, steps: list[Step], enough: int) -> list[Step]:
     """Return the layers without which the prediction changes; once there are enough, the rest counts untried."""
     found: list[Step] = []
-    for step in steps:
-        if len(found) >= enough or subject.experiments.matters(mode, {step.index: "zeros"}):
+    idle = subject.experiments.handing_on(mode, [step.index for step in steps])
+    for step in (step for step in steps if step.index not in idle):
+        removed: dict[int, Replacement] = {step.index: "zeros"}
+        acts = len(found) >= enough or subject.experiments.matters(mode, removed)
+        if acts and (len(found) >= enough or subject.experiments.opens(mode, removed)):
             found.append(step)
     return found
+
+
+def asleep(subject: Subject, mode: Mode, given: dict[Mode, list[Step]], acting: list[Step]) -> list[Step]:
+    """Return the layers that have an effect with other weights than those that the model starts from."""
+    rest = [step for step in given[mode] if step not in acting]
+    idle = subject.experiments.handing_on(mode, [step.index for step in rest])
+    return [
+        step for step in rest if step.index not in idle and subject.experiments.matters(mode, {step.index: "zeros"})
+    ]
 
 
 def shown(kind: Countable, steps: list[Step]) -> str:
@@ -228,9 +247,18 @@ def too_many(subject: Subject, kind: Countable, steps: list[Step], most: int, me
 
 
 def undecided(kind: Countable, step: Step, count: int, most: int) -> CheckResult:
-    message = f"a {kind.noun} beyond the {most:,} allowed shows no effect on the images that were tried"
+    message = f"{_one(kind)} beyond the {most:,} allowed shows no effect on the images that were tried"
     warning = Finding(ID, "warning", message, "It may have one on others.", "Delete it.", span_of(step))
     return CheckResult(ID, "error", f"can't be told: {message}", (warning,), count, most)
+
+
+def unopened(kind: Countable, step: Step, count: int, least: int) -> CheckResult:
+    message = f"{_one(kind)} of the {least:,} needed has no effect with the weights that the model starts from"
+    why = "With others it would have one: what follows lets nothing through, as a ReLU does of negative numbers alone."
+    warning = Finding(
+        ID, "warning", message, why, "Give it more channels, or other weights to start from.", span_of(step)
+    )
+    return CheckResult(ID, "error", f"can't be told: {message}", (warning,), count, least)
 
 
 def places(steps: list[Step]) -> tuple[tuple[Span, str], ...]:
@@ -238,6 +266,10 @@ def places(steps: list[Step]) -> tuple[tuple[Span, str], ...]:
     return tuple(
         (span, f"number {count}") for count, step in enumerate(steps, 1) if (span := span_of(step)) is not None
     )
+
+
+def _one(kind: Countable) -> str:
+    return f"{'an' if kind.noun[0] in 'aeiou' else 'a'} {kind.noun}"
 
 
 def _are(number: int) -> str:

@@ -12,6 +12,10 @@ again, or turned so that its rows are channels. Patches and pixels that were mov
 position of the result still stands for a place. A normalisation with a weight for each position is a product like any
 other, where nothing bends what it returns before it is averaged.
 
+Where activations meet more than four learned numbers each, outside of convolutions, these may work as a matrix whatever
+is made of them: a sum of exponentials is one of products, and so is a variance or an inverse. Then the rule is
+undecided.
+
 A 1×1 convolution on a map of 1×1 computes what a linear layer computes. By default that is a note.
 
 ## Options
@@ -78,6 +82,7 @@ import msgspec
 from grader.checks._dense import Dense, by_hand, distance, layer, product, solution
 from grader.checks._dense_convolutions import convolution, pointwise_convolutions
 from grader.checks._head import pooled_head
+from grader.checks._matrices import Meeting, matrices
 from grader.checks._subject import MODES, Subject, span_of
 from grader.facts import Facts
 from grader.finding import CheckResult, Finding, Span
@@ -114,7 +119,7 @@ def check(subject: Subject, options: Options) -> CheckResult:
         found += pointwise
     if options.expect == "present":
         return present(subject, found)
-    findings = _distinct([finding(subject, dense) for dense in found])
+    findings = _distinct([finding(subject, dense, options) for dense in found])
     if options.pointwise == "note":
         findings += _distinct([note(dense) for dense in pointwise])
     hidden = _distinct([without_effect(dense) for dense in seen if dense not in found])
@@ -123,15 +128,19 @@ def check(subject: Subject, options: Options) -> CheckResult:
     errors = [item for item in findings if item.level == "error"]
     if errors:
         return CheckResult(ID, "fail", errors[0].message, tuple(findings))
-    if hidden:  # it may be there for images that were not tried
-        return CheckResult(ID, "error", f"can't be told: {hidden[0].message}", tuple(findings))
+    doubts = _distinct([doubt(meeting) for mode in MODES for meeting in matrices(subject, subject.facts[mode])])
+    if hidden or doubts:  # it may be there for images that were not tried, or by another name
+        first = (hidden or doubts)[0]
+        return CheckResult(ID, "error", f"can't be told: {first.message}", (*findings, *doubts))
     return CheckResult(ID, "pass", "no linear layer between the image and the prediction", tuple(findings))
 
 
 def present(subject: Subject, found: list[Dense]) -> CheckResult:
     """Return the result for a course that asks for a linear layer."""
-    if found:
-        return CheckResult(ID, "pass", found[0].message)
+    opens = subject.experiments.opens
+    acting = [dense for dense in found if opens(dense.facts.mode, {dense.step.index: "zeros"})]
+    if acting:
+        return CheckResult(ID, "pass", acting[0].message)
     message = "no linear layer makes the prediction"
     why = "These rules ask for a linear layer."
     item = Finding(ID, "error", message, why, "Flatten the last map and apply nn.Linear.", subject.graph.span)
@@ -155,20 +164,40 @@ def matters(subject: Subject, dense: Dense) -> bool:
     return subject.experiments.matters(dense.facts.mode, {dense.step.index: "zeros"})
 
 
-def finding(subject: Subject, dense: Dense) -> Finding:
+def finding(subject: Subject, dense: Dense, options: Options) -> Finding:
     """Return the error for a linear layer, with the convolution and pooling that replace it."""
     step = dense.step
     head = pooled_head(subject, dense.facts, step)
-    if head is None:
+    after = None
+    inner = by_channels(dense, options)
+    if inner:
+        why, fix = "A linear layer inside a block is a linear layer, too; a convolution does the same.", inner
+    elif head is None:
         why = "A matrix gives every input its own weight: the classifier learns positions and channels by heart."
         fix = f"End with a convolution to {subject.classes} channels, then nn.AdaptiveAvgPool2d(1) and flatten(1)."
     else:
         why = f"The {head.shape} map is weighted number by number: the classifier learns positions, not features."
         less = f" instead of {dense.size:,}" if dense.size > head.parameters else ""
         fix = f"Leave the map as it is: {head.code}: {head.parameters:,} parameters{less}."
-    after = head.after if head is not None and not dense.fix and head.after < subject.registered else None
+        after = head.after if not dense.fix and head.after < subject.registered else None
     made = subject.made_here(step)
     return Finding(ID, "error", dense.message, why, dense.fix or fix, span_of(step), dense.label, made, after=after)
+
+
+def by_channels(dense: Dense, options: Options) -> str:
+    """Return the 1×1 convolution in place of a layer on the channels of a map, or of a gate of one; '' for others."""
+    step = dense.step
+    images, weight = step.operand("input"), step.operand("weight")
+    if step.short != "linear" or images is None or weight is None or len(weight.shape) != 2:
+        return ""
+    outputs, inputs = weight.shape
+    convolution = f"nn.Conv2d({inputs}, {outputs}, 1)"
+    if step.makes_map and len(images.shape) - 1 not in images.axes:
+        return f"Keep the channels in front of the map, (N, {inputs}, H, W), and use {convolution}."
+    gates = any(later.makes_map for later in dense.facts.steps[step.index :] if later.index in dense.facts.live)
+    if images.single and gates and options.pointwise != "forbid":
+        return f"Keep the pooled map, (N, {inputs}, 1, 1), and use {convolution}."
+    return ""
 
 
 def note(dense: Dense) -> Finding:
@@ -182,6 +211,18 @@ def without_effect(dense: Dense) -> Finding:
     message = "a linear layer is on the way to the prediction, without an effect on the images that were tried"
     why = "Something keeps it from the prediction, and may not do so for other images."
     return Finding(ID, "warning", message, why, "Delete it.", span_of(dense.step), dense.label)
+
+
+def doubt(meeting: Meeting) -> Finding:
+    """Return the warning for activations that meet as many learned numbers as a matrix has."""
+    step = meeting.step
+    many = (
+        f"{meeting.width:,} activations of an image meet" if meeting.width > 1 else "one activation of an image meets"
+    )
+    message = f"{many} {meeting.count:,} learned numbers outside of convolutions, as in a linear layer"
+    why = "Each may be weighted anew for every output, whatever the operators are called."
+    fix = f"Let convolutions do that, or use one number for each activation in {step.short}."
+    return Finding(ID, "warning", message, why, fix, span_of(step))
 
 
 def unused(subject: Subject, path: str, span: Span | None) -> Finding:

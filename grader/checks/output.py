@@ -30,12 +30,15 @@ class Net(nn.Module):
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
 import msgspec
 
 from grader.checks._subject import MODES, Subject, span_of, times
 from grader.facts import Facts, Operand, Step
 from grader.finding import CheckResult, Finding
-from grader.graph import Arg, Items, Ref, Symbol
+from grader.graph import Arg, Items, Mode, Ref, Symbol
 
 ID = "output"
 IMPLICIT_DIM = "Without dim the axis is chosen from the number of axes, and torch warns that this will go away."
@@ -46,15 +49,25 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check(subject: Subject, options: Options) -> CheckResult:
-    findings: dict[str, Finding] = {}
-    for mode in MODES:
-        for finding in [*faults(subject, subject.facts[mode]), *softmax_faults(subject.facts[mode])]:
-            findings.setdefault(finding.message, finding)
-    found = tuple(findings.values())
+    evaluated, trained = ({each.message: each for each in of_mode(subject, mode)} for mode in MODES)
+    alone = [*_of_one(evaluated, trained, "in evaluation mode"), *_of_one(trained, evaluated, "in training mode")]
+    found = (*(finding for message, finding in evaluated.items() if message in trained), *alone)
     errors = [finding for finding in found if finding.level == "error"]
     if errors:
         return CheckResult(ID, "fail", errors[0].message, found)
     return CheckResult(ID, "pass", f"one row of {subject.classes} scores for each image", found)
+
+
+def of_mode(subject: Subject, mode: Mode) -> list[Finding]:
+    """Return all that there is to say of one mode."""
+    return [*faults(subject, subject.facts[mode]), *softmax_faults(subject.facts[mode])]
+
+
+def _of_one(found: Mapping[str, Finding], other: Mapping[str, Finding], mode: str) -> Iterator[Finding]:
+    """Yield what is so in one mode alone, and says so."""
+    for message, finding in found.items():
+        if message not in other:
+            yield replace(finding, message=f"{mode} {message}")
 
 
 def faults(subject: Subject, facts: Facts) -> list[Finding]:

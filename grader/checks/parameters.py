@@ -11,19 +11,20 @@ as well as a bias for each position, which would count. So a fixed positional en
 These are no weights:
 
 - up to 16 constants in all: the mean and the deviation of a normalisation, an edge filter, the numbers in a formula;
-- statistics that a batch normalisation keeps up to date, with a momentum of 0.001 or more, and what torch's own weight
-  and spectral normalisation and pruning keep;
+- statistics that a batch normalisation keeps up to date, with a momentum of 0.001 or more, where it uses them, and
+  what torch's own weight and spectral normalisation and pruning keep;
 - what repeats: one number along an axis counts once, however long the axis is;
 - coordinates: numbers that rise or fall evenly along an axis count as two, and so does a causal mask;
 - random numbers that are added, that choose, or that change weights: noise and masks;
 - the indices of a learned table whose numbers are added, such as one of biases for each distance: these count where
-  they stand;
+  they stand, unless the indices look drawn;
 - one number that scales a parameter, and zeros and ones that prune one, once for each.
 
 Numbers that are unpacked from fewer, by rounding or bit operations, count as unpacked, and numbers in what looks like
 rounding as what they are. So do those that a formula mixes until they look drawn; what it makes of coordinates and is
-smooth, such as distances or a bell, stays free. Parts of a tensor count like the tensor, but not more often. A list of
-places in an index counts its places. Where Python code uses more than 64 numbers, their order counts beside them: as
+smooth, such as distances or a bell, stays free. Parts of a tensor count like the tensor, but not more often; what is
+made of more than 16 constants by bending them counts beside them, where both are used. A list of places in an index
+counts its places. Where Python code uses more than 64 numbers, their order counts beside them: as
 many as it has phrases that did not come before.
 
 ## Options
@@ -101,6 +102,7 @@ class Net(nn.Module):
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import msgspec
 
@@ -119,7 +121,7 @@ WIDTH = 32  # the channels of the example
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`below`: the number of parameters must be less than this."""
 
-    below: int
+    below: Annotated[int, msgspec.Meta(ge=1)]
 
 
 def check(subject: Subject, options: Options) -> CheckResult:

@@ -57,6 +57,8 @@ class Net(nn.Module):
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil
 from typing import Annotated
 
 import msgspec
@@ -64,13 +66,13 @@ import msgspec
 from grader.checks._boxes import Box
 from grader.checks._field import field_of
 from grader.checks._layers import lines
-from grader.checks._subject import MODES, Edge, Subject, span_of, times
+from grader.checks._subject import MODES, Edge, Replacement, Subject, span_of, times
 from grader.checks.global_average_pool import last_maps
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
 
 ID = "receptive-field"
-PHASES = 8  # neighbouring positions that are followed: after an upsampling some see more than others
+PHASES = 9  # neighbouring positions that are followed: after an upsampling some see more than others
 MOST = 64  # branches whose effect is tried
 WHY = "What is larger than the receptive field is seen whole by no position: only parts of it can be recognised."
 
@@ -102,13 +104,14 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Seen:
     """What the positions of the last map see in one mode.
 
-    `sides` are height and width in pixels, `jump` the pixels from what one position sees to what the next one does.
+    `sides` are height and width in pixels, `jumps` the pixels, along each, from what one position sees to what the
+    next one does.
     `map` is the last map's size, `edge` the place where it ends.
     """
 
     facts: Facts
     sides: tuple[int, ...] = ()
-    jump: int = 1
+    jumps: tuple[Fraction, ...] = ()
     map: str = ""
     edge: Edge | None = None
     lost: list[Step] = field(default_factory=list)
@@ -118,6 +121,12 @@ class Seen:
     @property
     def least(self) -> int:
         return min(self.sides, default=0)
+
+    def further(self, pixels: int, dilation: int = 1) -> int:
+        """Return how many further convolutions of 3×3 on the last map it takes to see so many pixels on each side."""
+        lacking = [(pixels - side, abs(jump)) for side, jump in zip(self.sides, self.jumps, strict=True)]
+        # Where a position more is not a whole number of pixels, some positions gain less than others.
+        return max(ceil((need + (jump.denominator > 1)) / (2 * dilation * jump)) for need, jump in lacking)
 
 
 def check(subject: Subject, options: Options) -> CheckResult:
@@ -142,10 +151,15 @@ def effective(subject: Subject, facts: Facts, options: Options) -> Seen:
     seen = look(facts, frozenset())
     while seen.least >= options.least and (new := sorted(seen.branches - tried)):
         tried |= set(new)
-        idle = {index for index in new[:MOST] if not subject.experiments.matters(facts.mode, {index: "zeros"})}
+        idle = {index for index in new[:MOST] if not has_effect(subject, facts, index)}
         if idle:
             seen = look(facts, seen.silent | idle)
     return seen
+
+
+def has_effect(subject: Subject, facts: Facts, index: int) -> bool:
+    removed: dict[int, Replacement] = {index: "zeros"}
+    return subject.experiments.matters(facts.mode, removed) and subject.experiments.opens(facts.mode, removed)
 
 
 def look(facts: Facts, silent: frozenset[int]) -> Seen:
@@ -160,10 +174,10 @@ def look(facts: Facts, silent: frozenset[int]) -> Seen:
         found.lost += fields[0].lost
         found.branches |= fields[0].branches
         boxes = [item.box for item in fields if item.box is not None and len(item.box.sizes) == 2]
-        sides = max((box.sizes for box in boxes), key=min, default=())
+        sides = tuple(map(max, zip(*(box.sizes for box in boxes), strict=True)))  # rows and columns have own phases
         if sides and min(sides) > found.least:
             size = times([edge.operand.shape[axis] for axis in edge.operand.axes])
-            found = replace(found, sides=sides, jump=jump(boxes), map=size, edge=edge)
+            found = replace(found, sides=sides, jumps=jumps(boxes), map=size, edge=edge)
     return found
 
 
@@ -177,11 +191,10 @@ def starts(edge: Edge) -> list[Box]:
     ]
 
 
-def jump(boxes: list[Box]) -> int:
-    """Return by how many pixels the fields of neighbouring positions lie apart, rounded up."""
+def jumps(boxes: list[Box]) -> tuple[Fraction, ...]:
+    """Return by how many pixels the fields of neighbouring positions lie apart, along each axis."""
     pairs = zip(boxes[0].intervals, boxes[-1].intervals, strict=True)
-    apart = max(last[0] - first[0] for first, last in pairs)
-    return max(1, -(-apart // max(len(boxes) - 1, 1)))
+    return tuple(Fraction(last[0] - first[0], max(len(boxes) - 1, 1)) or Fraction(1) for first, last in pairs)
 
 
 def why(subject: Subject, found: Seen) -> str:
@@ -192,10 +205,10 @@ def why(subject: Subject, found: Seen) -> str:
 
 
 def fix(found: Seen, options: Options) -> str:
-    """Return how many further convolutions of 3×3 reach the size that is asked for."""
-    adds = 2 * found.jump
-    need = options.least - found.least
-    count, wide = -(-need // adds), -(-need // (2 * adds))
+    """Return how many further convolutions of 3×3 reach the size that is asked for, along the side that lacks most."""
+    _, jump = min(zip(found.sides, found.jumps, strict=True), key=lambda row: (row[0] - options.least) / abs(row[1]))
+    adds = f"{2 * abs(jump)}" if jump.denominator == 1 else f"about {max(round(2 * abs(jump)), 1)}"
+    count, wide = found.further(options.least), found.further(options.least, dilation=2)
     more = "one more 3×3 convolution" if count == 1 else f"{count} more 3×3 convolutions"
     dilated = f"{wide} with dilation=2" if wide > 1 else "one with dilation=2"
     text = f"Each 3×3 convolution on the last map adds {adds} pixels: add {more} there"

@@ -21,11 +21,18 @@ def distance(one: Tensor, other: Tensor) -> float:
 
 
 def differ(one: Tensor, other: Tensor) -> bool:
+    """Tell whether predictions differ: a number that is added to all scores of an image changes nothing."""
     if not one.numel():
         return False
-    spread = float((one - one.mean(0, keepdim=True)).abs().max())
     rounding = 16 * torch.finfo(one.dtype).eps * float(one.abs().max()) if one.is_floating_point() else 0.0
+    one, other = _centred(one), _centred(other)
+    spread = float((one - one.mean(0, keepdim=True)).abs().max())
     return distance(one, other) > max(EFFECT * spread, rounding, 1e-12)
+
+
+def _centred(scores: Tensor) -> Tensor:
+    several = scores.dim() > 1 and scores.shape[1] > 1
+    return scores - scores.mean(1, keepdim=True) if several else scores
 
 
 def all_identical(one: Sequence[Tensor] | None, other: Sequence[Tensor] | None) -> bool:

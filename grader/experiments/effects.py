@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from grader import rows
+from grader import ops, rows
 from grader.checks._subject import Replacement
 from grader.experiments.compare import all_identical, differ
 from grader.experiments.overrides import REPLACEMENTS, Override, redrawn
-from grader.experiments.runs import BATCH, DRAWN, DRAWS, FINE, SUBMITTED, Runs
+from grader.experiments.runs import BATCH, DRAWN, DRAWS, FINE, REACHED, SUBMITTED, Runs
 from grader.facts import Facts
 from grader.graph import Mode
-from grader.replay import Replay
+from grader.replay import Replay, Values, tensors_in
 
 LARGE = 128  # images in a batch of a training
 LATE = 100_000  # batches that a counter has counted late in one
@@ -47,14 +48,41 @@ class Effects(Runs):
                 if draw in (DRAWN, FINE):
                     self._shown.add((mode, frozenset(replaced.items())))
                 return True
-        return "redrawn" in replaced.values() and self.stirs(mode, tuple(replaced))
+        return "redrawn" in replaced.values() and self.stirs(mode, DRAWN, tuple(replaced))
 
-    def stirs(self, mode: Mode, indexes: Sequence[int]) -> bool:
+    def stirs(self, mode: Mode, draw: int, indexes: Sequence[int]) -> bool:
         """Tell whether nodes that draw rarely anything but zeros or ones change the prediction in one of many tries."""
-        before = self.run(mode, DRAWN, {}, self.samples.clone())
+        before = self.run(mode, draw, {}, self.samples.clone())
         tries = (dict.fromkeys(indexes, redrawn(number)) for number in range(1, REDRAWS))
-        after = (self.run(mode, DRAWN, overrides, self.samples.clone()) for overrides in tries)
+        after = (self.run(mode, draw, overrides, self.samples.clone()) for overrides in tries)
         return before is not None and any(found is not None and differ(before, found) for found in after)
+
+    def opens(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
+        if self.replay.graph.custom_gradient:
+            return True  # what it lets through is not known
+        overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
+        for draw in (SUBMITTED, REACHED):
+            before, after = self.baseline(mode, draw), self.run(mode, draw, overrides)
+            if before is None or after is None or differ(before, after):
+                return True
+            if "redrawn" in replaced.values() and self.stirs(mode, draw, tuple(replaced)):
+                return True
+        return False
+
+    def handing_on(self, mode: Mode, indexes: Sequence[int]) -> frozenset[int]:
+        changing: set[int] = set()
+
+        def look(index: int) -> Override:
+            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+                given = next(iter(tensors_in([*args, *kwargs.values()]))).clone()
+                result = op.run(*args, **kwargs)
+                changing.update([index] if not all(torch.equal(given, each) for each in tensors_in(result)) else [])
+                return result
+
+            return override
+
+        tried = [self.run(mode, draw, {index: look(index) for index in indexes}) for draw in DRAWS if indexes]
+        return frozenset(indexes) - changing if any(found is not None for found in tried) else frozenset()
 
     def endures(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:
         if (mode, frozenset(replaced.items())) in self._shown and self.is_alike(mode):

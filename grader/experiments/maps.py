@@ -130,9 +130,10 @@ class Maps(Runs):
             return found[0].double() if found else None
 
         before = given({})
+        wrote = any(self.facts[mode].steps[index].wrote for index in layout.way)
         for edge in layout.edges:
             for axis in (axis for axis in edge.operand.axes if edge.operand.shape[axis] > 1):
-                ends = [given({edge.step.index: end_changed(edge, axis, last)}) for last in (False, True)]
+                ends = [given({edge.step.index: end_changed(edge, axis, last, wrote)}) for last in (False, True)]
                 if _meet(before, *ends):
                     return True
         return False

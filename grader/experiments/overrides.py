@@ -45,8 +45,11 @@ def noted(key: int, found: list[Tensor]) -> Override:
     return override
 
 
-def end_changed(edge: Edge, axis: int, last: bool) -> Override:
-    """Return what changes a quarter of a map, at the beginning or at the end of an axis."""
+def end_changed(edge: Edge, axis: int, last: bool, in_place: bool) -> Override:
+    """Return what changes a quarter of a map, at the beginning or at the end of an axis.
+
+    In place, a view of the map stays one: what is written into either is seen in both.
+    """
 
     def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
         old = values[edge.operand.id]
@@ -54,6 +57,8 @@ def end_changed(edge: Edge, axis: int, last: bool) -> Override:
         width = max(extent // 4, 1)
         new = old.clone()
         new.narrow(axis, extent - width if last else 0, width).add_(float(old.double().std()) + 1)
+        if in_place:
+            new = old.copy_(new)
         return op.run(*swap(args, old, new), **swap(kwargs, old, new))
 
     return override

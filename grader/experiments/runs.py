@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,8 @@ BATCH = 4
 DRAWS = (0, 1, 2)
 DRAWN, SUBMITTED, POSITIVE = DRAWS  # what the learned tensors are; images are real ones but for the last draw
 FINE = 3  # as DRAWN, in double precision: of an effect through several sigmoids in a row float32 shows nothing
+REACHED = 4  # as SUBMITTED, but for the numbers that a training moves: these are drawn
+MOVES = 8  # steps from numbers that get a gradient to those that get one after these have moved
 
 # Operators through which no gradient, or none that teaches, gets back.
 GRADIENT_STOPS = frozenset(
@@ -130,8 +132,8 @@ class Runs:
             self._states[draw] = {key: _fine(tensor) for key, tensor in self.state(DRAWN).items()}
         if draw not in self._states:
             generator = torch.Generator().manual_seed(self.seed + 31 * draw + 1)
-            tensors = dict(self.replay.tensors)
-            for key in self.learned if draw != SUBMITTED else ():
+            tensors = self.reached() if draw == REACHED else dict(self.replay.tensors)
+            for key in self.learned if draw not in (SUBMITTED, REACHED) else ():
                 tensors[key] = _random_like(tensors[key], generator, draw)
             self._states[draw] = tensors
             if draw != SUBMITTED:
@@ -167,24 +169,46 @@ class Runs:
         """The ids of the parameters that a gradient reaches in training: others keep the values they have."""
         trainable = [info.id for info in self.replay.graph.of_role("parameter") if info.trainable]
         steps = self.facts["train"].steps
-        if all(step.node.grad and step.short.rstrip("_") not in GRADIENT_STOPS for step in steps):
-            return tuple(key for key in trainable if self.replay.tensors[key].is_floating_point())
+        floating = tuple(key for key in trainable if self.replay.tensors[key].is_floating_point())
+        if all(step.node.grad and step.plain not in GRADIENT_STOPS for step in steps):
+            return floating
         state = self.replay.state()
         generator = torch.Generator().manual_seed(self.seed)
-        wanted = {}
-        for info in self.replay.graph.of_role("parameter"):
-            if info.trainable and state[info.id].is_floating_point():
-                state[info.id] = _random_like(state[info.id], generator, DRAWN).requires_grad_()
-                wanted[info.id] = state[info.id]
+        state.update({key: _random_like(state[key], generator, DRAWN) for key in floating})
+        gradients = self.gradients(state, floating)
+        return floating if gradients is None else tuple(gradients)
+
+    def gradients(self, state: Values, keys: Sequence[int]) -> Values | None:
+        """Return the gradients of a prediction in training that reach these tensors; None where there can't be any."""
+        wanted = [state[key].requires_grad_() for key in keys]
         try:
             with torch.enable_grad():
                 found = prediction(self.replay.run("train", self.images(DRAWN), state))
             if found is None or not found.requires_grad:
-                return ()
-            gradients = torch.autograd.grad(found.sum(), list(wanted.values()), allow_unused=True)
+                return {}
+            generator = torch.Generator().manual_seed(self.seed)
+            weights = torch.randn(found.shape, generator=generator, dtype=found.dtype)
+            gradients = torch.autograd.grad((found * weights).sum(), wanted, allow_unused=True)
         except (ReplayError, RuntimeError):
-            return tuple(wanted)  # can't be differentiated: take them all
-        return tuple(key for key, gradient in zip(wanted, gradients, strict=True) if gradient is not None)
+            return None
+        return {key: gradient for key, gradient in zip(keys, gradients, strict=True) if gradient is not None}
+
+    def reached(self) -> Values:
+        """Return the tensors of the graph, with those numbers drawn that a training gets to from the submitted ones."""
+        tensors = dict(self.replay.tensors)
+        moved = {key: torch.zeros_like(tensors[key], dtype=torch.bool) for key in self.learned}
+        for _ in range(MOVES):
+            gradients = self.gradients({key: tensor.clone() for key, tensor in tensors.items()}, self.learned)
+            known = {key: mask.clone() for key, mask in moved.items()}
+            for key in self.learned if gradients is None else gradients:
+                moved[key] |= True if gradients is None else gradients[key] != 0
+            if all(torch.equal(moved[key], known[key]) for key in moved):
+                break
+            generator = torch.Generator().manual_seed(self.seed)
+            for key in self.learned:
+                drawn = _random_like(tensors[key], generator, DRAWN)
+                tensors[key] = torch.where(moved[key], drawn, tensors[key])
+        return tensors
 
     def is_certain(self, mode: Mode) -> bool:
         """Tell whether nothing random acts, so that images alone make the rows of a prediction differ."""

@@ -104,6 +104,9 @@ class Weights(Runs):
         made = [values[key] for key in self.facts[mode].steps[index].node.outputs if key in values]
         return max((scattered(tensor) for tensor in made if tensor.is_floating_point()), default=0)
 
+    def drawn(self, key: int) -> bool:
+        return scattered(self.replay.tensors[key]) > 0
+
 
 def _is_straight(given: Tensor, result: Tensor) -> bool:
     """Tell whether numbers are those given, scaled and shifted, but for a small part of what they differ by."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from grader.facts import Step, integers, named_arguments
 from grader.graph import Arg, Items, Node, Ref, Size, Slice, Symbol
-from grader.kinds import signature
+from grader.kinds import plain, signature
 from grader.layout import axis_order
 
 SYNONYMS: dict[str, str] = {
@@ -68,8 +68,7 @@ AXES = frozenset(("dim", "dims"))
 
 def canonical_name(short: str) -> str:
     """Return an operator's name, the same for all its spellings."""
-    short = short if short.endswith("__") else short.rstrip("_")
-    return SYNONYMS.get(short, short)
+    return SYNONYMS.get(plain(short), plain(short))
 
 
 def arguments(node: Node, name: str) -> dict[str, Arg]:

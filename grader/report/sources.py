@@ -28,6 +28,7 @@ _POSITIONS = {
     ("Conv2d", "bias"): 7,
     ("Conv3d", "bias"): 7,
 }
+_METHOD = re.compile(r"\s*def \w+\(self\b")
 _CALLEE = re.compile(r"((?:\w+\.)*)(\w+)\(")
 
 
@@ -62,12 +63,25 @@ class Sources:
         if place is None or len(place.source) != 1 or place.end_line != place.line or not place.column:
             return None
         old = place.source[0][place.column - 1 : place.end_column - 1]
+        if "self." in text and not self._knows_self(span):
+            return None
         if text.startswith(", "):
             last = place.end_column - 1  # of the closing bracket
             argument = _argument(text, old)
             return Edit(msgspec.structs.replace(place, column=last, end_column=last), argument) if argument else None
         new = _respelled(text, old)
         return Edit(place, new) if new not in (None, old) else None
+
+    def _knows_self(self, span: Span) -> bool:
+        """Tell whether a line stands inside a method, by the indentation of the lines before it."""
+        lines = self._lines_of(span.file)[: span.line]
+        least = _indentation(lines[-1])
+        for line in reversed(lines):
+            if line.strip() and _indentation(line) < least:
+                least = _indentation(line)
+                if line.lstrip().startswith("def "):
+                    return _METHOD.match(line) is not None
+        return False
 
     def _lines_of(self, file: str) -> list[str]:
         """Return the lines of a file; each is taken apart once, as it may be large and have many places."""
@@ -87,6 +101,10 @@ class Sources:
         if place < 0 or line > cells[place][1]:
             return None, None
         return place + 1, line - cells[place][0] + 1
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _respelled(text: str, old: str) -> str | None:
