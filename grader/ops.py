@@ -46,7 +46,7 @@ TABLE: dict[Kind, str] = {
         "log2 log10 sqrt rsqrt square abs absolute neg negative positive sign sin cos tan asin acos atan "
         "arctan sinh cosh asinh acosh atanh erf erfc erfinv reciprocal clamp clip clamp_min clamp_max floor "
         "ceil round trunc frac nan_to_num expit logit isnan isinf isfinite logical_not bitwise_not __invert__ sgn "
-        "log_sigmoid exp2 sinc deg2rad"
+        "log_sigmoid exp2 sinc deg2rad rad2deg arcsin arccos arcsinh arccosh arctanh lgamma ndtr log_ndtr"
     ),
     "softmax": "softmax log_softmax softmin gumbel_softmax",
     "arithmetic": (
@@ -55,7 +55,7 @@ TABLE: dict[Kind, str] = {
         "__rmod__ __mod__ addcmul addcdiv lerp maximum minimum fmax fmin where atan2 hypot prelu bitwise_and "
         "bitwise_or bitwise_xor logical_and logical_or logical_xor __and__ __or__ __xor__ cosine_similarity "
         "xlogy logaddexp __rmul__ __radd__ masked_fill pairwise_distance __lshift__ __rshift__ "
-        "bitwise_left_shift bitwise_right_shift __iand__ __ior__ heaviside copysign"
+        "bitwise_left_shift bitwise_right_shift __iand__ __ior__ heaviside copysign arctan2 logaddexp2"
     ),
     "compare": "gt ge lt le eq __eq__ ne greater greater_equal less less_equal not_equal isclose",
     "reshape": "view reshape flatten unflatten squeeze unsqueeze ravel view_as reshape_as",
@@ -68,7 +68,7 @@ TABLE: dict[Kind, str] = {
         "split_with_sizes diagonal take_along_dim tril triu unsafe_chunk unsafe_split dsplit diag"
     ),
     "expand": "expand expand_as repeat tile repeat_interleave broadcast_to broadcast_tensors",
-    "join": "cat concat concatenate stack hstack vstack dstack meshgrid column_stack block_diag",
+    "join": "cat concat concatenate stack hstack vstack dstack meshgrid column_stack row_stack block_diag",
     "pad": "pad constant_pad_nd",
     "resample": (
         "interpolate upsample pixel_shuffle pixel_unshuffle grid_sample affine_grid flip fliplr flipud roll "
@@ -81,7 +81,7 @@ TABLE: dict[Kind, str] = {
     ),
     "random": (
         "rand randn randint randperm rand_like randn_like randint_like bernoulli normal uniform_ normal_ "
-        "bernoulli_ random_ exponential_"
+        "bernoulli_ random_ exponential_ cauchy_ log_normal_ geometric_ poisson"
     ),
     "copy": (
         "clone contiguous detach float half double bfloat16 int long bool to type type_as cpu cuda "

@@ -332,6 +332,15 @@ ONE_MODEL = {
         "nn.Conv2d(width, 10, 1)\n\n    def forward(self, x):\n        return ",
         "head()\n        self.forward = lambda x: ",
     ),
+    "a base that asks its heirs for a method": "class Classifier(nn.Module):\n    def body(self, x):\n"
+    "        raise NotImplementedError('give it')\n    def forward(self, x):\n        return self.body(x)\n"
+    + NET.replace("nn.Module", "Classifier").replace("def forward", "def body"),
+    "an abstract base": "import abc\nclass Classifier(nn.Module, abc.ABC):\n    @abc.abstractmethod\n"
+    "    def body(self, x): ...\n    def forward(self, x):\n        return self.body(x)\n"
+    + NET.replace("nn.Module", "Classifier").replace("def forward", "def body"),
+    "a tool that is given the model": "import onnx\nfrom fvcore.nn import FlopCountAnalysis\n"
+    + NET
+    + "model = Net()\nonnx_model = onnx.load('net.onnx')\nmodel_flops = FlopCountAnalysis(model, None)\n",
     "futures": "from __future__ import annotations\n" + HEAD + NET.replace("self, x)", "self, x: Absent) -> Absent"),
     "super with the class": NET.replace("super()", "super(Net, self)"),
     "compiled": NET.replace("class Net", "@torch.compile\nclass Net"),
@@ -377,6 +386,7 @@ def test_one_model_is_found(case: str) -> None:
     assert (found.loaded.class_name, output(found)) == ("Net", (2, 10))
 
 
+MADE = "def make(act):\n" + textwrap.indent(NET.replace("F.relu", "act()"), "    ") + "    return Net\n"
 WIDTHS = {
     "an instance with arguments": (NET + "net = Net(16)\n", 16),
     "an instance with a constant": (NET + "W = 16\nnet = Net(width=W)\nW = 3\n", 16),
@@ -428,6 +438,22 @@ WIDTHS = {
         + "Net = type('Net', (nn.Module,), {k: v for k, v in vars(Parts).items() if k in ('__init__', 'forward')})\n",
         4,
     ),
+    "a class that a function makes": (MADE + "Net = make(nn.ReLU)\n", 4),
+    "an instance of a class that a function makes": (MADE + "Net = make(nn.ReLU)\nmodel = Net(16).cuda()\n", 16),
+    "an instance of a class made by type": (
+        NET.replace("class Net(nn.Module)", "class Parts").replace("super().__init__()", "nn.Module.__init__(self)")
+        + "methods = {k: v for k, v in vars(Parts).items() if k in ('__init__', 'forward')}\n"
+        "Net = type('Net', (nn.Module,), methods)\nmodel = Net(16)\n",
+        16,
+    ),
+    "a file that is not there": (
+        NET.replace(
+            "super().__init__()",
+            "super().__init__()\n        try:\n            width = torch.load('w.pth')\n"
+            "        except FileNotFoundError:\n            width = 16",
+        ),
+        16,
+    ),
     "a loop in a function": (
         NET + "def make_model():\n    for w in [16]:\n        model = Net(w)\n    return model\n",
         16,
@@ -438,6 +464,17 @@ WIDTHS = {
 WIDEN = "    {m}.conv = nn.Conv2d(1, 16, 3)\n    {m}.head = nn.Conv2d(16, 10, 1)\n"
 WIDENED = NET + "def widened(m, times=1):\n" + WIDEN.format(m="m") + "    return m\n"
 METHOD = NET + "    def widened(self):\n" + textwrap.indent(WIDEN.format(m="self"), "    ") + "        return self\n"
+PARTS = {
+    "several names at once": "*_, last = model.children()\n",
+    "a list of some": "some = [m for m in model.modules() if isinstance(m, nn.Conv2d)]\nlast = some[-1]\n",
+    "a generator": "last = next(m for m in model.children() if m is not model.conv)\n",
+    "a filter": "some = list(filter(lambda m: m is not model.conv, model.children()))\nlast = some[0]\n",
+    "a text": "last = getattr(model, 'head')\n",
+    "a function": "last = head_of(model)\n",
+    "a dictionary": "models = {'net': model, 'width': 16}\nlast = models['net'].head\n",
+    "a list": "models = [model]\nlast = models[0].head\n",
+    "an expression": "print(last := model.head)\n",
+}
 CHANGED = {
     "by a function that gives it back": WIDENED + "model = widened(Net()).to('cuda')\n",
     "by a function that is given it by name": WIDENED + "model = widened(times=2, m=Net())\n",
@@ -459,6 +496,18 @@ CHANGED = {
     "through its parts": NET
     + "model = Net()\nparts = list(model.children())\nparts[0].weight = nn.Parameter(torch.ones"
     "(16, 1, 3, 3))\nparts[0].bias = None\nlast = parts[1]\nlast.weight = nn.Parameter(torch.ones(10, 16, 1, 1))\n",
+    "by a function whose result has no name": WIDENED + "model = Net()\n_ = widened(model)\n",
+    "by the constructor of another class": NET
+    + "class Surgeon:\n    def __init__(self, times, m):\n"
+    + textwrap.indent(WIDEN.format(m="m"), "    ")
+    + "model = Net()\nsurgeon = Surgeon(1, m=model)\n",
+    "beside something else": WIDENED + "model = Net()\nmodel, times = widened(model), 1\n",
+    **{
+        f"through {name}": NET + "def head_of(m):\n    return m.head\nmodel = Net()\nmodel.conv.weight = nn.Parameter("
+        f"torch.ones(16, 1, 3, 3))\nmodel.conv.bias = None\n{code}"
+        "last.weight = nn.Parameter(torch.ones(10, 16, 1, 1))\n"
+        for name, code in PARTS.items()
+    },
     "by what holds it under its name": NET + "model = Net(16)\nmodel = nn.Sequential(model, nn.Softmax(1))\n",
 }
 
@@ -514,6 +563,42 @@ def test_two_models_in_variables_are_asked_about() -> None:
     assert refusal.message == "2 models in model.py: small_net (line 14), wide_net (line 15)"
     assert width(loaded(text, class_name="wide_net")) == 16
     assert width(loaded(text, class_name="Net")) == 4
+
+
+LOOKS = {
+    "its first layers": "nn.Sequential(*list(model.children())[:-1])",
+    "layers by name": "nn.Sequential(model.conv, model.head)",
+    "layers in a list": "nn.Sequential(*[layer for layer in model.children()])",
+    "a class that is given it": "Look(model)",
+}
+
+
+@pytest.mark.parametrize("case", LOOKS)
+def test_a_look_into_a_model_does_not_stand_for_it(case: str) -> None:
+    look = "class Look(nn.Module):\n    def __init__(self, net):\n        super().__init__()\n"
+    look += "        self.conv = net.conv\n    def forward(self, x):\n        return self.conv(x)\n"
+    text = HEAD + NET + (look if "Look" in LOOKS[case] else "") + f"model = Net(16)\nfeatures = {LOOKS[case]}\n"
+    refusal = refused(text)
+    assert (refusal.code, refusal.candidates[0], len(refusal.candidates)) == ("ambiguous", "Net", 2)
+    assert refusal.fix == "Name one: --class Net"
+    assert width(loaded(text, class_name="Net")) == 16
+
+
+def test_of_two_models_that_of_a_package_is_not_proposed() -> None:
+    refusal = refused(HEAD + "import timm\n" + NET + "model = Net()\nteacher_model = timm.create_model('resnet18')\n")
+    assert refusal.candidates == ("Net", "teacher_model")
+    assert refusal.fix == "Name one: --class Net"
+
+
+def test_what_was_taken_before_a_change_is_what_it_was() -> None:
+    text = (
+        NET + "old = Net.__init__\ndef init(self):\n    old(self)\n    self.conv = nn.Conv2d(1, 16, 3)\n"
+        "    self.head = nn.Conv2d(16, 10, 1)\nNet.__init__ = init\n"
+    )
+    assert width(loaded(HEAD + text)) == 16
+    assert width(loaded(HEAD + text + "model = Net()\n")) == 16
+    text = NET + "model = Net()\nold = model.forward\nmodel.forward = lambda x: old(x)[:, :9]\n"
+    assert output(loaded(HEAD + text)) == (2, 9)
 
 
 def test_what_trains_a_model_through_others_is_not_run() -> None:
@@ -1127,7 +1212,7 @@ FAILURES = {
     "a file": (
         NET.replace("super().__init__()", "super().__init__(); torch.load('x')"),
         "constructor",
-        "OSError: torch.load reads a file: a submission is graded from its source alone (in the constructor)",
+        "FileNotFoundError: torch.load reads a file: a submission is graded from its source alone (in the constructor)",
         7,
     ),
     "layers without a comma": (

@@ -109,6 +109,20 @@ def test_code_is_not_compiled() -> None:
     assert not isinstance(layer, torch.jit.ScriptModule)
 
 
+def test_legacy_constructors_are_recorded_as_what_they_do() -> None:
+    with Calls() as calls:
+        made = [X.new(4, 5), X.new(X.size()), X.new(), X.new([0.5, 1.0])]
+        kept = torch.autograd.Variable(X), torch.autograd.Variable(X, requires_grad=True)
+    assert [tuple(item.shape) for item in made] == [(4, 5), (2, 3), (0,), (2,)]
+    assert [name for name in calls.names if name.startswith(("new", "detach"))] == [
+        *["new_empty"] * 3,
+        "new_tensor",
+        *["detach"] * 2,
+    ]
+    assert [item.requires_grad for item in kept] == [False, True]
+    assert isinstance(X, torch.autograd.Variable)
+
+
 def test_an_embedding_is_an_indexing() -> None:
     rows = torch.arange(6.0).view(3, 2)
     layers = nn.Embedding.from_pretrained(rows), nn.Embedding.from_pretrained(rows, padding_idx=1)

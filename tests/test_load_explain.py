@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from grader.worker import explain, places
 from grader.worker.load import load
 from grader.worker.refusal import Refused
 
+PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
 
 
@@ -142,6 +145,12 @@ CASES = {
     ),
     "a method that tensors lack": ("pass", "return x.sofmax(1)", "forward", "a tensor has no sofmax (in forward)"),
     "a missing import": ("pass", "return np.mean(x)", "forward", "NameError: name 'np' is not defined (in forward)"),
+    "types of numbers": (
+        "self.c = nn.Conv2d(1, 8, 3).half()",
+        "return self.c(x)",
+        "forward",
+        "in forward a layer is given numbers of another type than its weights",
+    ),
     "a prompt": (
         "pass",
         "raise EOFError('EOF when reading a line')",
@@ -232,13 +241,24 @@ def test_the_class_is_named_whose_constructor_fails() -> None:
         ("x = \u201cNet\u201d", "Type the quotation marks anew: these come from a word processor."),
         ("x =\u00a01", "Replace the odd spaces by plain ones: they come from a web page."),
         ("class Net\uff1a", "Type the full-width signs anew, as (, ), : and the comma of Python."),
-        ("x = '\u201cNet\u201d' +", "Run the file once before you submit it."),
+        ("x = '\u201cNet\u201d' +", f"Run the file once with {PYTHON} before you submit it."),
     ],
 )
 def test_a_line_from_elsewhere(line: str, fix: str) -> None:
     with pytest.raises(Refused) as caught:
         load(CaptureJob({"m.py": f"{line}\n".encode()}, "m.py", None, {}, (1, 28, 28), 10, 3))
     assert (caught.value.refusal.code, caught.value.refusal.fix) == ("syntax", fix)
+
+
+def test_an_assert_of_the_model_is_told_apart_from_those_of_torch() -> None:
+    own = told("pass", "assert x.is_cuda, 'GPU'")
+    assert (own.message, own.fix) == (
+        "AssertionError: GPU (in forward)",
+        "Take it out, or ask for what holds on every machine and for every batch.",
+    )
+    other = told("pass", "return nn.MultiheadAttention(5, 2)(x)")
+    assert other.message == "AssertionError: embed_dim must be divisible by num_heads (in forward)"
+    assert other.fix == "Try it: model(torch.randn(2, 1, 28, 28))."
 
 
 def test_a_file_that_was_not_submitted() -> None:

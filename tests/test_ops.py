@@ -118,7 +118,17 @@ def test_random_operators_are_marked(name: str) -> None:
     assert ops.table()[f"torch.nn.functional.{name}"].random
 
 
-@pytest.mark.parametrize("name", ["torch.rand", "torch.Tensor.bernoulli_", "torch.Tensor.uniform_", "torch.dropout"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch.rand",
+        "torch.poisson",
+        "torch.Tensor.geometric_",
+        "torch.Tensor.bernoulli_",
+        "torch.Tensor.uniform_",
+        "torch.dropout",
+    ],
+)
 def test_random_functions_are_marked(name: str) -> None:
     assert ops.table()[name].random
 

@@ -269,6 +269,16 @@ def test_uninitialised_memory_that_is_filled_is_followed(made: str) -> None:
     assert found[1].outputs == found[0].outputs
 
 
+def test_a_mask_made_in_uninitialised_memory_is_followed() -> None:
+    found = nodes("mask = torch.cuda.FloatTensor(x.size(0), 1).bernoulli_(0.9)\nreturn x * mask")
+    assert [node.op.rpartition(".")[2] for node in found] == ["zeros", "bernoulli_", "mul"]
+
+
+def test_a_type_is_named_by_its_tensors_class() -> None:
+    (node,) = nodes("return x.type(torch.DoubleTensor)")
+    assert (node.op, node.args[1]) == ("torch.Tensor.type", Symbol("float64"))
+
+
 def test_uninitialised_memory_that_is_read_is_refused() -> None:
     assert refusal("y = torch.Tensor(10)\ny[:5].uniform_()\nreturn x + y").code == "data-dependent"
 

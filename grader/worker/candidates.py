@@ -24,12 +24,11 @@ from grader.worker.expressions import (
     requires_arguments,
 )
 from grader.worker.modules import Definitions
-from grader.worker.parts import Parts
+from grader.worker.parts import MODEL_NAME, Parts
 from grader.worker.signatures import input_misfit
 from grader.worker.stand_ins import REPLACED, is_tool
 from grader.worker.statements import Leaf
 
-MODEL_NAME = re.compile(r"(?i)(?:^|_)(?:\w*model|\w*net(?:work)?|cnn|classifier)\w*$")
 _FACTORY_NAME = re.compile(r"(?i)^(?:make|build|get|create|define|init|load|new)?_?\w*(?:model|net|network|cnn)\w*$")
 
 

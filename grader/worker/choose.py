@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
@@ -16,13 +15,14 @@ from grader.worker import places
 from grader.worker.candidates import Candidate, Found
 from grader.worker.construct import seed
 from grader.worker.explain import need_of_stand_in, refuse_exception
-from grader.worker.expressions import dotted, root_of
+from grader.worker.expressions import dotted
 from grader.worker.held import held
+from grader.worker.hidden import hidden_models, makes_sequential
 from grader.worker.modules import Definitions
+from grader.worker.parts import MODEL_NAME
 from grader.worker.refusal import Refused
 from grader.worker.signatures import required_arguments
 from grader.worker.stand_ins import REPLACED, is_tool, path_of
-from grader.worker.statements import Leaf
 
 _NOTEBOOK = re.compile(rb"\s*\{\s*\"(cells|metadata|nbformat)\"\s*:")
 _WHAT_A_MODEL_IS = (
@@ -45,20 +45,25 @@ class Choice:
         if len(models) > 1:
             models = tuple(item for item in models if self._may_learn(definitions, item)) or models
         if not models:
-            hidden = self._hidden(definitions) if not found.unfit else {}
+            hidden = hidden_models(definitions) if not found.unfit else {}
             if len(hidden) == 1:
-                return next(iter(hidden.values()))
+                ((name, value),) = hidden.items()
+                return value if isinstance(value, nn.Module) else self._instance_of(definitions, name) or value
             if not hidden and not found.unfit and len(found.wanting) == 1:
                 return found.wanting[0]
             raise Refused(self._no_model(definitions, found, tuple(hidden)))
         if len(models) > 1:
             raise Refused(self._ambiguous(definitions, models))
-        if models[0].kind == "instance" or self.job.arguments:
+        if models[0].kind == "instance":
             return models[0]
-        instances = held(definitions, models[0])
+        return self._instance_of(definitions, models[0].name) or models[0]
+
+    def _instance_of(self, definitions: Definitions, name: str) -> Candidate | None:
+        """Return the one instance of a class that a variable holds; None where none does, or where there is --arg."""
+        instances = held(definitions, name) if not self.job.arguments else []
         if len(instances) > 1:
             raise Refused(self._ambiguous(definitions, tuple(instances)))
-        return instances[0] if instances else models[0]
+        return instances[0] if instances else None
 
     def _named(self, definitions: Definitions, found: Found, name: str) -> Candidate | Any:
         for pool in (found.models, found.every):
@@ -111,7 +116,8 @@ class Choice:
 
     def _ambiguous(self, definitions: Definitions, models: tuple[Candidate, ...]) -> Refusal:
         places_of = [f"{item.name.partition('@')[0]} ({self._where(item.line)})" for item in models]
-        hint, proposed = "", models[-1].name
+        likely = [item for item in models if _is_likely(definitions, item)]
+        hint, proposed = "", (likely or models)[-1].name
         built = _built_in_main(definitions, models)
         if built:
             line, proposed = built[-1]
@@ -125,20 +131,6 @@ class Choice:
             candidates=tuple(item.name for item in models),
             option="--class",
         )
-
-    def _hidden(self, definitions: Definitions) -> dict[str, Any]:
-        """Models that stand where few look: classes inside `try` or made by `type(…)`, all in the main block."""
-        found = {}
-        for leaf in definitions.outline.leaves:
-            node = leaf.node
-            made = (
-                isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and root_of(node.value.func) == "type"
-            )
-            in_try = isinstance(node, ast.Try) and any(isinstance(inner, ast.ClassDef) for inner in ast.walk(node))
-            if made or in_try or (leaf.main and (isinstance(node, ast.ClassDef) or _makes_sequential(node))):
-                values = _values(definitions, leaf)
-                found.update({name: value for name, value in values if _is_model_class(value) or _is_module(value)})
-        return found
 
     def _no_model(self, definitions: Definitions, found: Found, hidden: tuple[str, ...]) -> Refusal:
         entry = self.job.entry
@@ -210,25 +202,11 @@ class Choice:
         return places.line_of(self.job.entry, line)
 
 
-def _values(definitions: Definitions, leaf: Leaf) -> Iterator[tuple[str, Any]]:
-    """Yield the names that a statement binds with their values; the name of a caught exception is gone after it."""
-    for name in sorted(leaf.binds):
-        with contextlib.suppress(KeyError):
-            yield name, definitions.find(name)
-
-
-def _is_model_class(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, nn.Module) and value.forward is not nn.Module.forward
-
-
-def _is_module(value: Any) -> bool:
-    return isinstance(value, nn.Module)
-
-
-def _makes_sequential(node: ast.AST) -> bool:
-    """Tell whether a statement assigns an `nn.Sequential`, moved to a device or not."""
-    calls = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
-    return isinstance(node, ast.Assign) and any(dotted(name).rpartition(".")[2] == "Sequential" for name in calls)
+def _is_likely(definitions: Definitions, item: Candidate) -> bool:
+    """Tell whether a candidate may be proposed: no package makes it, it is no look into another, and named like one."""
+    foreign = "." in item.target and not item.target.startswith("torch.")
+    look = definitions.outline.effects.taken_apart(getattr(item.leaf.node, "value", None))
+    return not foreign and not look and (not item.bound or bool(MODEL_NAME.match(item.bound)))
 
 
 def _built_in_main(definitions: Definitions, models: tuple[Candidate, ...]) -> list[tuple[int, str]]:
@@ -284,7 +262,7 @@ def _inner_model(definitions: Definitions) -> tuple[str, ast.stmt] | None:
         if isinstance(leaf.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for inner in ast.walk(leaf.node):
                 is_class = isinstance(inner, ast.ClassDef) and any(_is_module_name(base) for base in inner.bases)
-                if isinstance(inner, ast.stmt) and (is_class or _makes_sequential(inner)):
+                if isinstance(inner, ast.stmt) and (is_class or makes_sequential(inner)):
                     return leaf.node.name, inner
     return None
 

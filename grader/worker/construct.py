@@ -124,7 +124,7 @@ def _rebindings(outline: Outline, candidate: Candidate, limit: int | None) -> li
             continue
         if name in leaf.binds and isinstance(leaf.node, ast.Assign):
             given = outline.effects.passed_on(leaf.node.value) or leaf.node.value
-            if not keeps(given, name):
+            if not keeps(given, name) and name not in leaf.changes:
                 if construction(leaf.node.value) is not None and not mentions(leaf.node.value, {name}):
                     break
                 continue

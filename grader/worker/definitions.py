@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from grader.worker.effects import Effects, owners, parts_of
+from grader.worker.effects import Effects, owners
 from grader.worker.expressions import root_of
 from grader.worker.statements import DEFINITIONS, IMPORTS, Leaf, Path, bare_calls, bound_by, scan
 
@@ -46,6 +46,11 @@ class Outline:
         for leaf in self.leaves:
             self._note_effects(leaf)
         holders = self._holders()
+        self.takers: dict[str, set[str]] = defaultdict(set)
+        for name, owned in holders.items():
+            for owner in owned:
+                self.takers[owner].add(name)
+            owned.difference_update(self.imports)
         for leaf in self.leaves:
             leaf.changes |= _reached(leaf.changes, holders)
             for name in leaf.binds:
@@ -95,13 +100,12 @@ class Outline:
                 leaf.changes.add(root)
 
     def _holders(self) -> dict[str, set[str]]:
-        """Return, by the names of variables, whose objects they are or are parts of: `drop = model.drop`."""
+        """Return, by the names of variables, whose objects they are, gather, or are parts of: `drop = model.drop`."""
         found: dict[str, set[str]] = defaultdict(set)
         for leaf in self.leaves:
-            if isinstance(leaf.node, ast.Assign) and (root := parts_of(leaf.node.value)) not in self.imports:
-                for target in leaf.node.targets:
-                    if isinstance(target, ast.Name):
-                        found[target.id].add(root)
+            for value, targets in _bindings(leaf.node):
+                for name in targets:
+                    found[name] |= self.effects.parts_of(value)
         return found
 
     def visible(self, name: str, horizon: int | None) -> list[int]:
@@ -123,7 +127,9 @@ class Outline:
             seen.add(name)
             found = self.visible(name, horizon)
             main = any(self.leaves[i].main for i in found)
-            fresh = [*found, *self.changes_of(name, horizon, main)]
+            changes = self.changes_of(name, horizon, main)
+            fresh = [*found, *changes]
+            todo += self.takers[name] if changes else ()  # `old = Net.forward` is what it was before
             for index in fresh:
                 leaf = self.leaves[index]
                 for alias in leaf.aliases - changed:
@@ -166,6 +172,15 @@ class Outline:
                 raise AssertionError(block)
             body.append(ast.copy_location(new, block))
         return body
+
+
+def _bindings(node: ast.stmt) -> Iterator[tuple[ast.expr, set[str]]]:
+    """Yield the values that a statement binds, each with the names it is bound to."""
+    for inner in ast.walk(node) if not isinstance(node, DEFINITIONS) else ():
+        if isinstance(inner, (ast.Assign, ast.NamedExpr)):
+            targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
+            names = (item for target in targets for item in ast.walk(target) if isinstance(item, ast.Name))
+            yield inner.value, {item.id for item in names if isinstance(item.ctx, ast.Store)}
 
 
 def _reached(names: set[str], edges: dict[str, set[str]]) -> set[str]:

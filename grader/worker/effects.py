@@ -30,7 +30,8 @@ _REPARAMETRISERS = frozenset(
 
 # Methods that return the parts of a module, and functions that return them in another collection.
 _GIVES_PARTS = frozenset("children modules named_children named_modules get_submodule values items".split())
-_COLLECTORS = frozenset("list tuple dict next iter reversed".split())
+_COLLECTORS = frozenset("list tuple dict set next iter reversed sorted filter getattr".split())
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
 
 
 class Effects:
@@ -40,7 +41,9 @@ class Effects:
         self.imports = imports
         self.functions: dict[str, Function] = {}
         self.methods: dict[str, list[Function]] = defaultdict(list)
+        self.constructors: dict[str, Function] = {}
         self._changed: dict[Function, set[str]] = {}
+        self._returned: dict[Function, set[str]] = {}
         self._training: dict[ast.stmt, bool] = {}
 
     def add(self, node: ast.stmt) -> None:
@@ -51,6 +54,8 @@ class Effects:
             for inner in node.body:
                 if isinstance(inner, FUNCTIONS):
                     self.methods[inner.name].append(inner)
+                    if inner.name == "__init__":
+                        self.constructors[node.name] = inner
 
     def changed_by(self, call: ast.Call) -> set[str]:
         """Return the names whose objects a call changes, its result being thrown away."""
@@ -109,6 +114,59 @@ class Effects:
                     return item
         return None
 
+    def parts_of(self, value: ast.expr) -> set[str]:
+        """Return the names whose objects, or parts of them, an expression is or gathers; none where it does more.
+
+        `net.layers[0]`, `list(net.modules())`, `[net, other]`, `first_layer(net)`.
+        """
+        while isinstance(value, (ast.Attribute, ast.Subscript, ast.Starred, ast.NamedExpr)):
+            value = value.value
+        if isinstance(value, ast.Name):
+            return {value.id}
+        if isinstance(value, (ast.List, ast.Tuple, ast.Set)):
+            return self._parts_of_all(value.elts)
+        if isinstance(value, ast.Dict):
+            return self._parts_of_all(value.values)
+        if isinstance(value, _COMPREHENSIONS):
+            first = value.generators[0]
+            return self.parts_of(first.iter) if root_of(value.elt) in target_names(first.target) else set()
+        return self._parts_in_result(value) if isinstance(value, ast.Call) else set()
+
+    def _parts_of_all(self, values: list[ast.expr]) -> set[str]:
+        found = [self.parts_of(value) for value in values if not isinstance(value, ast.Constant)]
+        return set().union(*found) if all(found) else set()
+
+    def _parts_in_result(self, call: ast.Call) -> set[str]:
+        function = call.func
+        if isinstance(function, ast.Attribute) and function.attr in _GIVES_PARTS:
+            return self.parts_of(function.value)
+        if isinstance(function, ast.Name) and function.id in _COLLECTORS:
+            return set().union(*map(self.parts_of, call.args))
+        found: set[str] = set()
+        for node, given in self._run_by(call):
+            names = self._given_back(node)
+            found = found.union(*(self.parts_of(item) for name, item in given.items() if name in names))
+        return found
+
+    def _given_back(self, node: Function) -> set[str]:
+        """Return the parameters of a function whose objects, or parts of them, it returns; none if it trains."""
+        if node not in self._returned:
+            self._returned[node] = set()  # ends recursion
+            values = [inner.value for inner in own_nodes(node) if isinstance(inner, ast.Return) and inner.value]
+            if not self.trains(node):
+                self._returned[node] = set().union(*map(self.parts_of, values)).intersection(_parameters(node))
+        return self._returned[node]
+
+    def taken_apart(self, value: ast.expr | None) -> str:
+        """Return the name whose parts are all that a module is made of: `nn.Sequential(*list(net.children())[:-1])`."""
+        call = construction(value) if value is not None else None
+        if call is None or call.keywords:
+            return ""
+        items = [item.value if isinstance(item, ast.Starred) else item for item in call.args]
+        roots = self._parts_of_all(items)
+        whole = any(isinstance(item, ast.Name) for item in items)
+        return roots.pop() if len(roots) == 1 and not whole else ""
+
     def trains(self, node: ast.stmt) -> bool:
         """Tell whether a function or a statement, or what it calls in this file, trains or restores a model."""
         if node not in self._training:
@@ -131,12 +189,15 @@ class Effects:
                 seen.update(named)
 
     def _run_by(self, call: ast.Call) -> Iterator[tuple[Function, dict[str, ast.expr]]]:
-        """Yield the functions and methods of this file that a call may run, each with what it is given by name."""
+        """Yield the functions, methods and constructors of this file that a call may run, with what these are given."""
         function = call.func
         keywords = {item.arg: item.value for item in call.keywords if item.arg}
         if isinstance(function, ast.Name) and function.id in self.functions:
             node = self.functions[function.id]
             yield node, {**dict(zip(_parameters(node), call.args, strict=False)), **keywords}
+        elif isinstance(function, ast.Name) and function.id in self.constructors:
+            node = self.constructors[function.id]
+            yield node, {**dict(zip(_parameters(node)[1:], call.args, strict=False)), **keywords}
         elif isinstance(function, ast.Attribute) and not function.attr.startswith("__"):
             for node in self.methods.get(function.attr, ()) if root_of(function) not in self.imports else ():
                 static = any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in node.decorator_list)
@@ -162,14 +223,6 @@ class Effects:
                 changed |= self.changed_by(inner.value)
         changed |= owners(changed, node)
         return changed.difference(bound_in(node)) | declared | changed.intersection(_parameters(node))
-
-
-def parts_of(value: ast.expr) -> str:
-    """Return the name whose object, or parts of it, an expression is: `net.layers[0]`, `list(net.modules())`."""
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _COLLECTORS and value.args:
-        value = value.args[0]
-    calls = [inner for inner in ast.walk(value) if isinstance(inner, ast.Call)]
-    return root_of(value) if all(getattr(call.func, "attr", "") in _GIVES_PARTS for call in calls) else ""
 
 
 def owners(changed: set[str], node: ast.AST) -> set[str]:

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from grader.worker.stand_ins import StandIn
 
 CPU = torch.device("cpu")
+_TENSOR_TYPE = type(torch.FloatTensor)
 _CUDA_TYPES = (
     "FloatTensor DoubleTensor HalfTensor BFloat16Tensor ByteTensor CharTensor ShortTensor IntTensor LongTensor"
     " BoolTensor"
@@ -61,6 +62,8 @@ def replacements() -> tuple[tuple[Any, str, Any], ...]:
         *_rows(torch.cpu.amp, autocast=_Switch),
         *_rows(torch.cuda, set_device=_nothing, synchronize=_nothing, empty_cache=_nothing, device=_Switch),
         *_rows(torch.cuda, **{name: getattr(torch, name) for name in _CUDA_TYPES}),
+        *_rows(torch.Tensor, new=_new),
+        *_rows(torch.autograd.Variable, __new__=_variable),
         *_rows(torch.Tensor, cuda=_same, xpu=_same, hpu=_same, ipu=_same, mtia=_same, pin_memory=_same),
         *_rows(nn, DataParallel=_Unwrapped),
         *_rows(nn.parallel, DataParallel=_Unwrapped, DistributedDataParallel=_Unwrapped),
@@ -106,10 +109,11 @@ def _moved(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _typed(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """`tensor.type("torch.cuda.FloatTensor")`."""
-    if isinstance(args[1], str) and args[1].startswith("torch.cuda."):
-        return (args[0], args[1].replace("torch.cuda.", "torch.", 1), *args[2:])
-    return args
+    """`tensor.type("torch.cuda.FloatTensor")`, `tensor.type(torch.FloatTensor)`."""
+    kind = args[1]
+    if isinstance(kind, str) and kind.startswith("torch.cuda."):
+        return (args[0], kind.replace("torch.cuda.", "torch.", 1), *args[2:])
+    return (args[0], kind.dtype, *args[2:]) if isinstance(kind, _TENSOR_TYPE) else args
 
 
 _POSITIONAL: dict[Any, Callable[[tuple[Any, ...]], tuple[Any, ...]]] = {
@@ -135,6 +139,18 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     return None
 
 
+def _new(self: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """Serves as the legacy `tensor.new(2, 3)`, `tensor.new(other.size())` and `tensor.new([0.5, 1.0])`."""
+    if len(args) == 1 and not isinstance(args[0], (int, torch.Size)):
+        return self.new_tensor(args[0], **kwargs)
+    return self.new_empty(*args, **kwargs) if args else self.new_empty(0, **kwargs)
+
+
+def _variable(kind: type, data: torch.Tensor, requires_grad: bool = False, volatile: bool = False) -> torch.Tensor:
+    """Serves as the legacy `Variable(tensor)`, which is the tensor without its history."""
+    return data.detach().requires_grad_() if requires_grad else data.detach()
+
+
 def _same(self: Any, *args: Any, **kwargs: Any) -> Any:
     return self
 
@@ -145,7 +161,7 @@ def _call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def _reader(name: str) -> Callable[..., NoReturn]:
     def read(*args: Any, **kwargs: Any) -> NoReturn:
-        raise OSError(f"{name} reads a file: a submission is graded from its source alone")
+        raise FileNotFoundError(f"{name} reads a file: a submission is graded from its source alone")
 
     return read
 

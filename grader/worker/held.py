@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from grader.worker.candidates import MODEL_NAME, Candidate
+from grader.worker.candidates import Candidate
 from grader.worker.modules import Definitions
-from grader.worker.parts import Parts
+from grader.worker.parts import MODEL_NAME, Parts
 from grader.worker.refusal import Refused
 from grader.worker.statements import DEFINITIONS, IMPORTS
 
 LOOKUPS = frozenset(("eval", "getattr", "globals"))  # these find a class by its name in a text
 
 
-def held(definitions: Definitions, candidate: Candidate) -> list[Candidate]:
+def held(definitions: Definitions, name: str) -> list[Candidate]:
     """Return the instances that variables named like a model hold, in the file's order, without those inside others.
 
-    Only what uses the candidate is run, and nothing that trains. What fails, or is no module, holds none.
+    Only what uses the named class or function is run, and nothing that trains. What fails, or is no module, holds none.
     """
     found: dict[int, tuple[nn.Module, Candidate]] = {}
-    for item in _variables(definitions, candidate):
+    for item in _variables(definitions, name):
         try:
             value = definitions.find(item.bound)
         except Refused:
@@ -35,7 +35,7 @@ def held(definitions: Definitions, candidate: Candidate) -> list[Candidate]:
     return [item for key, (_, item) in found.items() if key not in inside]
 
 
-def _variables(definitions: Definitions, candidate: Candidate) -> Iterator[Candidate]:
+def _variables(definitions: Definitions, target: str) -> Iterator[Candidate]:
     outline = definitions.outline
     parts = Parts(definitions)
     for leaf in outline.leaves:
@@ -43,6 +43,6 @@ def _variables(definitions: Definitions, candidate: Candidate) -> Iterator[Candi
             continue
         names = sorted(name for name in leaf.binds if MODEL_NAME.match(name))
         used = parts.used(leaf) if names else set()
-        if (candidate.name in used or used & LOOKUPS) and not outline.effects.trains(leaf.node):
+        if (target in used or used & LOOKUPS) and not outline.effects.trains(leaf.node):
             for name in names:
-                yield Candidate(name, "instance", leaf, candidate.name, bound=name)
+                yield Candidate(name, "instance", leaf, target, bound=name)

@@ -86,6 +86,7 @@ class Definitions:
         wanted = [*names, *self._patched_modules()]
         for index in leaves:
             wanted += outline.leaves[index].reads
+            wanted += [taker for name in outline.leaves[index].changes for taker in outline.takers.get(name, ())]
         chosen = sorted((outline.needed(wanted, self.horizon, settled) | set(leaves)) - self.done)
         group: list[Leaf] = []
         for index in chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from grader.worker.statements import DEFINITIONS, Leaf
 if TYPE_CHECKING:
     from grader.worker.candidates import Candidate
 
+MODEL_NAME = re.compile(r"(?i)(?:^|_)(?:\w*model|\w*net(?:work)?|cnn|classifier)\w*$")
 _BASE_NAME = re.compile(r"(?i)^_|base|abstract")
 _WRAPPED_NAME = re.compile(r"(?i)(?:\w+_)?(?:model|net|network|module|backbone)")
 _PART_NAME = re.compile(r"(?i)(?:block|layer|bottleneck|attention|unit)_?\d*$")
@@ -53,7 +55,7 @@ class Parts:
         }
         instances = [item for item in built if item.kind == "instance"]
         built = [item for item in built if item.kind == "instance" or item.name not in used_by_built]
-        built = [item for item in built if item.kind == "factory" or item.name not in _read_by(instances, item)]
+        built = [item for item in built if item.kind == "factory" or item.name not in self._read_by(instances, item)]
         merged = _merged(built)
         constructed = {item.target for item in built} | used_by_built
         return [item for item in whole if item.name not in constructed] + merged
@@ -103,11 +105,37 @@ class Parts:
         )
 
     def _is_only_base(self, item: Candidate, classes: list[Candidate]) -> bool:
-        """A base counts as a model of its own unless its name or its constructor says that it is none."""
+        """A base counts as a model of its own unless its name, its constructor or its methods say that it is none."""
         heirs = [other for other in classes if item.name in other.leaf.bases and other.name != item.name]
         made = self.definitions.made.get(item.leaf.index)
         needs = bool(required_arguments(made)) if made is not None else False
-        return bool(heirs) and (needs or bool(_BASE_NAME.search(item.name)))
+        lacks = inspect.isabstract(made) or any(map(_is_left_to_heirs, ast.walk(item.leaf.node)))
+        return bool(heirs) and (needs or lacks or bool(_BASE_NAME.search(item.name)))
+
+    def _read_by(self, instances: list[Candidate], item: Candidate) -> set[str]:
+        """Names that other instances are built from: `model = nn.Sequential(features, head)`.
+
+        One that is made of another's parts alone, or a class's that is no model by its name, may be a look into a
+        model: it does not stand for that.
+        """
+        named = {other.bound for other in instances if MODEL_NAME.match(other.bound)}
+        functions = self.outline.effects.functions
+        return {
+            name
+            for other in instances
+            if other is not item and (item.name not in other.leaf.binds or other.line > item.line)
+            for name in other.leaf.reads - {self.outline.effects.taken_apart(getattr(other.leaf.node, "value", None))}
+            if other.bound in named or other.target in functions or other.leaf.reads & named != {name}
+        }
+
+
+def _is_left_to_heirs(node: ast.AST) -> bool:
+    """Tell whether code is a method that only raises NotImplementedError."""
+    if not isinstance(node, ast.FunctionDef) or not isinstance(node.body[-1], ast.Raise):
+        return False
+    raised = node.body[-1].exc
+    name = raised.func if isinstance(raised, ast.Call) else raised
+    return len(node.body) < 3 and getattr(name, "id", "") == "NotImplementedError"
 
 
 def _merged(built: list[Candidate]) -> list[Candidate]:
@@ -122,13 +150,3 @@ def _merged(built: list[Candidate]) -> list[Candidate]:
             alone = len(calls) == 1 and item.kind == "instance" and target.isidentifier() and target not in factories
             merged.append(replace(item, name=target) if alone else item)
     return merged
-
-
-def _read_by(instances: list[Candidate], item: Candidate) -> set[str]:
-    """Names that other instances are built from: `model = nn.Sequential(features, head)`."""
-    return {
-        name
-        for other in instances
-        if other is not item and (item.name not in other.leaf.binds or other.line > item.line)
-        for name in other.leaf.reads
-    }

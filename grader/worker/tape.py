@@ -210,7 +210,10 @@ def _with_index(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 INDEXING = frozenset(("torch.Tensor.__getitem__", "torch.Tensor.__setitem__"))
-FILLS = frozenset(f"torch.Tensor.{name}_" for name in ("uniform", "normal", "exponential", "random", "fill", "zero"))
+FILLS = frozenset(
+    f"torch.Tensor.{name}_"
+    for name in "uniform normal exponential random bernoulli cauchy log_normal geometric fill zero".split()
+)
 DEVICE = object()
 PLACEMENT = frozenset(("device", "pin_memory", "layout", "generator", "_stacklevel"))
 MOVES = frozenset(("torch.Tensor.to", "torch.Tensor.cpu", "torch.Tensor.cuda"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from grader.finding import Span
 from grader.notebook import is_notebook
 from grader.protocol import CaptureJob, Frame, Refusal
@@ -9,6 +11,8 @@ from grader.worker import pasted, places, spelling
 from grader.worker.explain.raised import TEXT_CAP, Case, Raised, Stage, clean, headline, name_of, text_of
 from grader.worker.explain.rules import RULES
 from grader.worker.stand_ins import REPLACED, REPLACED_PARTS, StandInUsed, given_at, last_use, path_of
+
+_PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
 __all__ = ["TEXT_CAP", "clean", "name_of", "need_of_stand_in", "refuse_exception"]
 
@@ -76,8 +80,8 @@ def _syntax(error: SyntaxError) -> Refusal:
         end_column = column + 1 if column else 0
     text = clean(str(error.msg), TEXT_CAP)
     why, fix = (
-        "Python can't read this line, so nothing of the file can be run.",
-        "Run the file once before you submit it.",
+        f"{_PYTHON} can't read this line, so nothing of the file can be run.",
+        f"Run the file once with {_PYTHON} before you submit it.",
     )
     if "print" in text and "parenthes" in text.lower():
         why, fix = "print without parentheses is Python 2.", "Write print(…); this file is read as Python 3."

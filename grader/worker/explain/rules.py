@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from grader.worker import places
 from grader.worker.explain.layers import layer_for_tensor, no_layer
 from grader.worker.explain.names import absent_attribute, absent_import, misspelt, unset_module
 from grader.worker.explain.raised import DOING, Case, Raised, headline
@@ -62,6 +63,19 @@ def _refused_by_the_system(raised: Raised) -> Case | None:
     return None if denial is None else Case(None, headline(raised), *denial)
 
 
+def _own_assert(raised: Raised) -> Case | None:
+    """An `assert` of the submission itself, not one of what it calls."""
+    step = raised.error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if type(raised.error) is not AssertionError or step is None:
+        return None
+    if not step.tb_frame.f_code.co_filename.startswith(places.PREFIX):
+        return None
+    why = "This assert does not hold where the model is graded: on a CPU, with batches of several sizes."
+    return Case(None, headline(raised), why, "Take it out, or ask for what holds on every machine and for every batch.")
+
+
 RULES: tuple[Callable[[Raised], Case | None], ...] = (
     _of_kind(
         LeftOut,
@@ -101,6 +115,7 @@ RULES: tuple[Callable[[Raised], Case | None], ...] = (
         "A submission is loaded by the grader: sys.exit(), exit() and a failing argparse end nothing here.",
         "Take the call out of the definition; give command-line arguments defaults.",
     ),
+    _own_assert,
     _of_kind(
         KeyboardInterrupt,
         None,
@@ -130,6 +145,13 @@ RULES: tuple[Callable[[Raised], Case | None], ...] = (
         "A submission is graded in a sandbox, where nothing can be written.",
         "Take the writing of files out of the model.",
     ),
+    _saying(
+        "reads a file: a submission is graded from its source alone",
+        None,
+        "{line} ({where})",
+        "There are neither files nor a network where the model is graded.",
+        "Build the model from its own layers, without pretrained weights.",
+    ),
     _of_kind(
         FileNotFoundError,
         None,
@@ -145,13 +167,6 @@ RULES: tuple[Callable[[Raised], Case | None], ...] = (
         "Build the model from its own layers, without downloads.",
     ),
     absent_import,
-    _saying(
-        "reads a file: a submission is graded from its source alone",
-        None,
-        "{line} ({where})",
-        "There are neither files nor a network where the model is graded.",
-        "Build the model from its own layers, without pretrained weights.",
-    ),
     unset_module,
     absent_attribute,
     misspelt,
@@ -198,6 +213,13 @@ RULES: tuple[Callable[[Raised], Case | None], ...] = (
         "{line} ({where})",
         "A tensor of many numbers is neither true nor false.",
         "Take it out of if, and, or, not; nn.Dropout(x) makes a layer: make it in __init__, and call that.",
+    ),
+    _saying(
+        r"Input type \(.+?\) and (bias|weight) type \(.+?\) should be the same|must have the same dtype",
+        "forward",
+        "in forward a layer is given numbers of another type than its weights",
+        "The images have the type torch.float32.",
+        "Leave .half() and .double() out, or begin forward with x = x.to(self.conv.weight.dtype), by its layer's name.",
     ),
     wrong_channels,
     wrong_features,
