@@ -9,7 +9,7 @@ from grader.checks._dense import Dense
 from grader.checks._laid import laid_out
 from grader.checks._subject import Subject, times
 from grader.facts import Facts, Operand, Step, integers
-from grader.layout import over_flattened
+from grader.layout import CHANNELS, over_flattened
 
 OPTIONS = {"padding": 0, "dilation": 1, "stride": 1}
 IMAGE_AXES = 4  # of a batch of images
@@ -47,7 +47,8 @@ def convolution(subject: Subject, facts: Facts, step: Step) -> Dense | None:
 def among_channels(subject: Subject, facts: Facts, step: Step, images: Operand, weight: Operand) -> bool:
     """Tell whether positions of a map stand among the channels, so that each is weighted by its own number."""
     layout = laid_out(facts, images)
-    if not layout.edges or not subject.experiments.gathers(facts.mode, step.index, images.id, layout):
+    summed = (CHANNELS, *covered(step, images, weight))
+    if not layout.edges or not subject.experiments.gathers(facts.mode, step.index, images.id, layout, summed):
         return False
     grouped = weight.shape[1] < images.shape[1]
     axes = tuple(range(len(weight.shape))) if grouped else inputs_of(step, weight)
@@ -63,14 +64,21 @@ def inputs_of(step: Step, weight: Operand) -> tuple[int, ...]:
 def covers_map(step: Step, images: Operand, weight: Operand) -> bool:
     """Tell whether a convolution has one output position, which sees every input position.
 
-    The depth of a convolution in three dimensions is left out: an image has none, it may have any use.
+    Where it is known which axes are positions, these count alone: others may hold copies. The depth of a convolution in
+    three dimensions is left out if it is none of them: an image has none, it may have any use.
     """
+    seen = covered(step, images, weight)
     depth = max(len(images.shape) - IMAGE_AXES, 0)
-    if not step.shapes or math.prod(step.shapes[0][2 + depth :]) != 1 or len(weight.shape) != len(images.shape):
-        return False
+    return seen.issuperset(range(2 + depth, len(images.shape))) or (images.is_map and seen.issuperset(images.axes))
+
+
+def covered(step: Step, images: Operand, weight: Operand) -> frozenset[int]:
+    """Return the axes behind the channels that a convolution leaves one position of, which sees all of the input's."""
+    if not step.shapes or len(weight.shape) != len(images.shape):
+        return frozenset()
     rows = zip(images.shape[2:], weight.shape[2:], *(options(step, name, images) for name in OPTIONS), strict=True)
     covers = transposed_covers if "transpose" in step.short else plain_covers
-    return all(covers(*row) for row in list(rows)[depth:])
+    return frozenset(axis for axis, row in enumerate(rows, 2) if step.shapes[0][axis] == 1 and covers(*row))
 
 
 def options(step: Step, name: str, images: Operand) -> tuple[int, ...]:

@@ -21,6 +21,8 @@ SQUARES = frozenset("square pow __pow__ abs absolute".split())
 SUMS = frozenset("sum mean nansum nanmean cumsum".split())
 CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad", "join", "index", "avg-pool", "resample"))
 BLENDS = frozenset(("avg-pool", "resample"))  # which weigh positions themselves
+LAST_AXES = frozenset(("layer_norm", "rms_norm"))  # whose weights stand along the last axes, those of others along 1
+PLACES = {"torch.instance_norm": 1, "torch.nn.functional.instance_norm": 3}  # of the weights, which others have at 2
 
 
 @dataclass
@@ -103,17 +105,21 @@ def _adds_positions(step: Step) -> bool:
 
 def position_scale(step: Step) -> Operand | None:
     """Return the weights of a normalisation that has one for each position, None where it has none."""
-    weight = step.operand("weight") if step.kind == "batch-norm" else _given(step, 2)
+    weight = step.operand("weight") if step.kind == "batch-norm" else _given(step)
     if weight is None or weight.from_input or not step.operands:
         return None
-    over_map = step.short in ("layer_norm", "rms_norm") and sum(extent > 1 for extent in weight.shape) > 1
-    return weight if over_map or (step.kind == "batch-norm" and step.operands[0].flattened) else None
+    images = step.operands[0]
+    if step.short in LAST_AXES:
+        own = {len(images.shape) - 1 - place for place, extent in enumerate(reversed(weight.shape)) if extent > 1}
+        return weight if len(own) > 1 or own & set(images.axes) else None
+    return weight if images.flattened or 1 in images.axes else None
 
 
-def _given(step: Step, place: int) -> Operand | None:
+def _given(step: Step) -> Operand | None:
     """Return the weights of a normalisation, which torch takes by place or by name."""
     if step.kind != "norm":
         return None
+    place = PLACES.get(step.node.op, 2)
     argument = step.node.args[place] if len(step.node.args) > place else step.node.kwargs.get("weight")
     return next((each for each in step.operands if isinstance(argument, Ref) and each.id == argument.id), None)
 

@@ -38,6 +38,9 @@ class Experiments(Protocol):
     def averages(self, mode: Mode, edges: Sequence[Edge]) -> Averaging:
         """Tell how the prediction depends on maps at these edges: on their means over all positions alone, or more."""
 
+    def flat(self, mode: Mode, edges: Sequence[Edge]) -> bool:
+        """Tell whether maps at these edges hold the same number at all positions, whatever was tried."""
+
     def steady(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
         """Tell whether an operand of a node differs along these axes, and next to nothing between images."""
 
@@ -59,8 +62,11 @@ class Experiments(Protocol):
     def varies(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
         """Tell whether the operand of a node, by its id, holds different numbers along these of its axes."""
 
-    def gathers(self, mode: Mode, index: int, operand: int, layout: Layout) -> bool:
-        """Tell whether one position of what a node is given holds numbers from all along an axis of a map."""
+    def gathers(self, mode: Mode, index: int, operand: int, layout: Layout, axes: Sequence[int]) -> bool:
+        """Tell whether numbers from all along an axis of a map meet where a node sums its operand over these axes."""
+
+    def patchy(self, mode: Mode, index: int, operand: int) -> bool:
+        """Tell whether most channels of what a node is given follow the image in a few places only, each in its own."""
 
     def carried(self, mode: Mode, route: Route) -> bool:
         """Tell whether multiplied weights differ, not by chance alone, where a later node sums, and elsewhere too."""

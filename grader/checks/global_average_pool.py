@@ -7,9 +7,9 @@ the prediction. It does not matter how the mean is written: adaptive or plain av
 division, `einsum`, in one stage or several.
 
 Max pooling, a window smaller than the map, flattening, picking one position, and pooling a map that is 1×1 already are
-something else. What was 1×1 once is no map, however it is spread again: the check looks for the maps before it. A gate
-or a sum may bring in what was pooled in another way, as channel attention does, but not carry all that the prediction
-depends on.
+something else. What was 1×1 once is no map, however it is spread again: the check looks for the maps before it. A map
+that is the same everywhere, such as its maximum at each position, has nothing left to average. A gate or a sum may
+bring in what was pooled in another way, as channel attention does, but not carry all that the prediction depends on.
 
 ## Examples
 
@@ -89,6 +89,9 @@ def check(subject: Subject, options: Options) -> CheckResult:
         averaging = subject.experiments.averages(mode, edges) if edges else Averaging(False, False)
         if not averaging.pooled:
             return explain(subject, facts, edges, averaging)
+        if subject.experiments.flat(mode, edges):
+            step = facts.steps[max((*edges[-1].operand.writers, 0))]
+            return failed(_copies(edges[-1]), subject, facts, step)
         given = tuple(last_maps(facts.given))
         entries = tuple(entering(facts.given))
         if entries and subject.experiments.bypassed(mode, entries):
@@ -222,6 +225,10 @@ def pooled_late(facts: Facts, culprit: Edge) -> tuple[tuple[Span, str], ...]:
 
 def _beside(edge: Edge) -> str:
     return f"global average pooling sees nothing but what {edge.step.short} spreads over its map: that has no positions"
+
+
+def _copies(edge: Edge) -> str:
+    return f"global average pooling averages copies: its {map_size(edge.operand)} map is the same everywhere"
 
 
 def _average(edge: Edge) -> str:

@@ -14,7 +14,9 @@ other, where nothing bends what it returns before it is averaged.
 
 Where activations meet more than four learned numbers each, outside of convolutions, these may work as a matrix whatever
 is made of them: a sum of exponentials is one of products, and so is a variance or an inverse. Then the rule is
-undecided.
+undecided. So it is where fixed masks or factors give the places of a map channels of their own, or copies lie beside
+each other under a kernel as large as the map: a convolution may weigh each place then. A mask that all channels share
+only shapes a map.
 
 A 1×1 convolution on a map of 1×1 computes what a linear layer computes. By default that is a note.
 
@@ -83,8 +85,9 @@ from grader.checks._dense import Dense, by_hand, distance, layer, product, solut
 from grader.checks._dense_convolutions import convolution, pointwise_convolutions
 from grader.checks._head import pooled_head
 from grader.checks._matrices import Meeting, matrices
+from grader.checks._places import placed
 from grader.checks._subject import MODES, Subject, span_of
-from grader.facts import Facts
+from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
 from grader.graph import TensorInfo
 
@@ -129,6 +132,7 @@ def check(subject: Subject, options: Options) -> CheckResult:
     if errors:
         return CheckResult(ID, "fail", errors[0].message, tuple(findings))
     doubts = _distinct([doubt(meeting) for mode in MODES for meeting in matrices(subject, subject.facts[mode])])
+    doubts += _distinct([by_place(step) for mode in MODES for step in placed(subject, subject.facts[mode])])
     if hidden or doubts:  # it may be there for images that were not tried, or by another name
         first = (hidden or doubts)[0]
         return CheckResult(ID, "error", f"can't be told: {first.message}", (*findings, *doubts))
@@ -222,6 +226,14 @@ def doubt(meeting: Meeting) -> Finding:
     message = f"{many} {meeting.count:,} learned numbers outside of convolutions, as in a linear layer"
     why = "Each may be weighted anew for every output, whatever the operators are called."
     fix = f"Let convolutions do that, or use one number for each activation in {step.short}."
+    return Finding(ID, "warning", message, why, fix, span_of(step))
+
+
+def by_place(step: Step) -> Finding:
+    """Return the warning for a convolution over a map whose positions were told apart, or copied whole."""
+    message = f"{step.short} may weigh each position of a map by itself: it gets copies, or a channel for each place"
+    why = "Fixed masks, and parts or copies that are laid beside each other, tell positions apart, as flattening does."
+    fix = "Give it the map as it is."
     return Finding(ID, "warning", message, why, fix, span_of(step))
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from grader import ops
 from grader.checks._subject import Averaging, Edge, Layout
-from grader.experiments.compare import EFFECT, UNEVEN, differ, distance
+from grader.experiments.compare import EFFECT, UNEVEN, differ, distance, uneven
 from grader.experiments.overrides import Override, end_changed, identity, kept_results, noted, swap
-from grader.experiments.runs import BATCH, DRAWN, DRAWS, Runs
+from grader.experiments.runs import BATCH, DRAWN, DRAWS, POSITIVE, Runs
 from grader.facts import Step
 from grader.graph import Mode, Symbol
 from grader.kinds import Kind
@@ -21,6 +21,7 @@ from grader.replay import Values
 
 SIZES = (1.0, 0.01)  # of a disturbance: a small one stays where a logarithm or a root is defined
 BYPASS = 0.01  # of what another image changes: what is left to a map beside a way round it
+PATCH = 1 / 3  # of a map: channels that follow the image in less of it, on average, stand for places
 HALF = (torch.float16, torch.bfloat16)
 
 SPREADING: frozenset[Kind] = frozenset(("norm", "batch-norm", "softmax"))  # kinds in which each number meets all others
@@ -48,6 +49,14 @@ class Maps(Runs):
             if used and draw != DRAWN:
                 break
         return Averaging(used, used)
+
+    def flat(self, mode: Mode, edges: Sequence[Edge]) -> bool:
+        for draw in DRAWS:
+            values = {} if self.baseline(mode, draw) is None else self._values[mode, draw]
+            kept = [(values[edge.operand.id], edge.operand.axes) for edge in edges if edge.operand.id in values]
+            if any(uneven(tensor, axes, 0.0) or not uneven(tensor, (0,), 0.0) for tensor, axes in kept):
+                return False  # the same for every image is another fault
+        return True
 
     def culprits(self, mode: Mode, draw: int, size: float, edges: Sequence[Edge], most: float) -> tuple[Edge, ...]:
         """Return the edges through which more than the means gets, each tried alone."""
@@ -112,7 +121,21 @@ class Maps(Runs):
         followed = self.rerun(mode, DRAWN, {index: swapped(own) for index, own in grouped.items()})
         return followed is not None and distance(followed, other) <= BYPASS * distance(before, other)
 
-    def gathers(self, mode: Mode, index: int, operand: int, layout: Layout) -> bool:
+    def patchy(self, mode: Mode, index: int, operand: int) -> bool:
+        found: list[Tensor] = []
+        for draw in (POSITIVE, DRAWN):
+            found.clear()
+            for skip in (0, BATCH):
+                self.run(mode, draw, {index: noted(operand, found)}, self.images(POSITIVE, skip))
+            if len(found) > 1 and all(bool(torch.isfinite(tensor).all()) for tensor in found):
+                break
+        else:
+            return False
+        changed = (found[0] != found[1]).any(0).flatten(1)  # channel by position
+        followed = changed.any(0).sum()
+        return bool(changed.sum() < PATCH * followed * changed.any(1).sum())
+
+    def gathers(self, mode: Mode, index: int, operand: int, layout: Layout, axes: Sequence[int]) -> bool:
         draw = next((draw for draw in DRAWS if self.baseline(mode, draw) is not None), None)
         if draw is None:
             return True  # nothing shows that it does not
@@ -134,7 +157,7 @@ class Maps(Runs):
         for edge in layout.edges:
             for axis in (axis for axis in edge.operand.axes if edge.operand.shape[axis] > 1):
                 ends = [given({edge.step.index: end_changed(edge, axis, last, wrote)}) for last in (False, True)]
-                if _meet(before, *ends):
+                if _meet(axes, before, *ends):
                     return True
         return False
 
@@ -164,9 +187,9 @@ def _disturb(old: Tensor, axes: Sequence[int], generator: torch.Generator, size:
     return old + (scale * noise).to(old.dtype)
 
 
-def _meet(before: Tensor | None, *after: Tensor | None) -> bool:
-    """Tell whether there is a position, of an image and its channels, that each of several changes reached."""
+def _meet(axes: Sequence[int], before: Tensor | None, *after: Tensor | None) -> bool:
+    """Tell whether there is a position, of an image and all along these axes, that each of several changes reached."""
     if before is None:
         return False
-    reached = [(before != each).any(1) for each in after if each is not None]
+    reached = [(before != each).sum(tuple(axes)) > 0 for each in after if each is not None]
     return len(reached) == len(after) and bool(torch.stack(reached).all(0).any())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from grader import ops
+from grader.checks._products import LAST_AXES
 from grader.checks._subject import Edge, Replacement
 from grader.experiments.compare import uneven
 from grader.facts import Step
@@ -107,7 +108,7 @@ def scale_alone(key: int) -> Override:
         result = op.run(*args, **kwargs)
         weight, first = values[key], next(iter(tensors_in(result)))
         per_channel = [1, -1, *[1] * (first.dim() - 2)]
-        first.copy_(weight.view(per_channel) if op.kind == "batch-norm" else weight.expand_as(first))
+        first.copy_(weight.expand_as(first) if op.short in LAST_AXES else weight.view(per_channel))
         return result
 
     return override
