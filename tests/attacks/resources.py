@@ -512,9 +512,10 @@ class Net(nn.Module):
             pass
         done.wait(0.3)
         done.set()
-        breach(f"{count} threads")
+        if count > 100:
+            breach(f"{count} threads")
         """,
-        ends=ERROR,
+        ends=("fail", "error"),  # where the machine has no more to give, it gets none
         bomb=True,
     ),
     Attack(
