@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from grader.graph import Arg, Items, Mode, Node, Ref, Size
-from grader.kinds import DEFAULTS, Kind, plain, signature
+from grader.kinds import DEFAULTS, TAKE_A_SHAPE, Kind, plain, signature
 
 Shape = tuple[int, ...]
 
@@ -64,6 +64,11 @@ class Step:
     def plain(self) -> str:
         """The short name without the underscore of in-place forms."""
         return plain(self.short)
+
+    @property
+    def used(self) -> tuple[Operand, ...]:
+        """The operands of which it takes the numbers, and not the shape or the type alone."""
+        return self.operands[:1] if self.short in TAKE_A_SHAPE else self.operands
 
     @property
     def makes_map(self) -> bool:

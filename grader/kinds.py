@@ -123,6 +123,10 @@ DEFAULTS: dict[str, dict[str, object]] = {
 }
 
 
+STATISTICS = ("running_mean", "running_var")  # arguments of a batch normalisation that it keeps up to date
+TAKE_A_SHAPE = frozenset("view_as reshape_as expand_as type_as to".split())  # of what follows, not its numbers
+
+
 def plain(short: str) -> str:
     """Return an operator's short name without the underscore of in-place forms."""
     return short if short.startswith("__") else short.rstrip("_")

@@ -12,6 +12,7 @@ from grader.checks._parts import Frontier, Parts, Source
 from grader.checks._subject import MODES, Subject
 from grader.facts import Facts, Operand, Step
 from grader.finding import Span
+from grader.kinds import STATISTICS
 
 RENEWED = 1e-3  # of a statistic in each batch: with less, what it held before a training would last
 MANY = 64  # numbers in Python code: of more than that, not only which there are may tell something, but in what order
@@ -22,7 +23,6 @@ MIXING = frozenset(("arithmetic", "activation", "dense", "weight"))
 
 # Where random numbers work as weights too: elsewhere they are masks and noise.
 WEIGHING = frozenset(("conv", "dense", "batch-norm", "norm", "recurrent", "attention", "activation"))
-TAKE_A_SHAPE = frozenset("view_as reshape_as expand_as type_as to".split())  # of what follows, not its numbers
 
 # One number each for an even tensor; the others count by size.
 EVEN_FACTORIES = frozenset(
@@ -37,7 +37,6 @@ UNPACKING = frozenset(
     "sign heaviside clamp relu threshold".split()
 )
 GRID = 8  # numbers that two ramps follow from, with a factor and an offset each
-STATISTICS = ("running_mean", "running_var")
 CASTS = frozenset("float half bfloat16 double to type".split())
 ADDED = frozenset("add sub __radd__ __rsub__ rsub".split())
 NEGATIONS = frozenset("neg negative positive".split())
@@ -97,7 +96,7 @@ class _Walk:
             self.prepare(step)
         for step in self.meetings:
             affine = [step.operand(name) for name in ("weight", "bias") if step.kind in ("batch-norm", "norm")]
-            for operand in step.operands[:1] if step.short in TAKE_A_SHAPE else step.operands:
+            for operand in step.used:
                 if operand.from_input or self.keeps(step, operand):
                     continue
                 frontier = self.of(operand)

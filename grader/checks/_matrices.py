@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from grader.checks._marks import Marks
 from grader.checks._subject import Subject
 from grader.facts import Facts, Operand, Step
-from grader.kinds import Kind
+from grader.kinds import STATISTICS, TAKE_A_SHAPE, Kind
 
 MORE = 4  # learned numbers for each activation: a scale and a shift in each of two branches are no more
 FEW = 16  # learned numbers that may meet anything
@@ -18,8 +18,6 @@ IMAGE = -1  # stands for the image where nodes stand by their indexes
 MATRICES: frozenset[Kind] = frozenset(("conv", "dense", "recurrent", "attention"))  # kinds that make new numbers
 # Kinds that are not looked at here: those with matrices are found by themselves, and what is chosen is not weighted.
 OTHERS: frozenset[Kind] = frozenset(("conv", "recurrent", "attention", "index"))
-TAKE_A_SHAPE = frozenset("view_as reshape_as expand_as type_as to".split())
-STATISTICS = ("running_mean", "running_var")
 
 
 @dataclass
@@ -73,14 +71,13 @@ class _Walk:
         if not step.from_input:
             self.leaves[step.index] = frozenset().union(*map(self.leaves_of, step.operands))
             return
-        operands = step.operands[:1] if step.short in TAKE_A_SHAPE else step.operands
-        roots = frozenset().union(*(self.roots_of(operand) for operand in operands if operand.from_input))
+        roots = frozenset().union(*(self.roots_of(operand) for operand in step.used if operand.from_input))
         weights = list(self.weights(step)) if step.index in self.facts.live else []
         for root in roots:
             self.meet(self.meetings[root], step, weights)
         given = sum(self.meetings[root].width for root in roots)
         made = max((math.prod(shape) // self.facts.batch for shape in step.shapes), default=given)
-        learned = any(self.leaves_of(operand) for operand in operands if not operand.from_input)
+        learned = any(self.leaves_of(operand) for operand in step.used if not operand.from_input)
         if len(roots) == 1 and not learned and (step.kind == "index" or made >= given):
             self.roots[step.index] = roots
             return

@@ -151,6 +151,11 @@ class Subject:
             return None
         return module
 
+    def has_effect(self, mode: Mode, index: int) -> bool:
+        """Tell whether a node matters, with the submitted weights or with what a training makes of them, too."""
+        removed: dict[int, Replacement] = {index: "zeros"}
+        return self.experiments.matters(mode, removed) and self.experiments.opens(mode, removed)
+
     def sole_layer_of(self, step: Step) -> Module | None:
         """Return the torch.nn layer that made a call where its construction serves no other call, None otherwise."""
         layer = self.layer_of(step)

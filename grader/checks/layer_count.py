@@ -82,7 +82,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from grader.checks._layers import Convolution, convolution, counted, is_activation, is_layer, lines
-from grader.checks._subject import MODES, Replacement, Subject, span_of
+from grader.checks._subject import MODES, Subject, span_of
 from grader.checks.batch_norm import uses_batch
 from grader.checks.dropout import acts
 from grader.facts import Facts, Step
@@ -197,9 +197,7 @@ def effective(subject: Subject, mode: Mode, steps: list[Step], enough: int) -> l
     found: list[Step] = []
     idle = subject.experiments.handing_on(mode, [step.index for step in steps])
     for step in (step for step in steps if step.index not in idle):
-        removed: dict[int, Replacement] = {step.index: "zeros"}
-        acts = len(found) >= enough or subject.experiments.matters(mode, removed)
-        if acts and (len(found) >= enough or subject.experiments.opens(mode, removed)):
+        if len(found) >= enough or subject.has_effect(mode, step.index):
             found.append(step)
     return found
 

@@ -66,7 +66,7 @@ import msgspec
 from grader.checks._boxes import Box
 from grader.checks._field import field_of
 from grader.checks._layers import lines
-from grader.checks._subject import MODES, Edge, Replacement, Subject, span_of, times
+from grader.checks._subject import MODES, Edge, Subject, span_of, times
 from grader.checks.global_average_pool import last_maps
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
@@ -151,15 +151,10 @@ def effective(subject: Subject, facts: Facts, options: Options) -> Seen:
     seen = look(facts, frozenset())
     while seen.least >= options.least and (new := sorted(seen.branches - tried)):
         tried |= set(new)
-        idle = {index for index in new[:MOST] if not has_effect(subject, facts, index)}
+        idle = {index for index in new[:MOST] if not subject.has_effect(facts.mode, index)}
         if idle:
             seen = look(facts, seen.silent | idle)
     return seen
-
-
-def has_effect(subject: Subject, facts: Facts, index: int) -> bool:
-    removed: dict[int, Replacement] = {index: "zeros"}
-    return subject.experiments.matters(facts.mode, removed) and subject.experiments.opens(facts.mode, removed)
 
 
 def look(facts: Facts, silent: frozenset[int]) -> Seen:

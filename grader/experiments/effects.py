@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from grader import ops, rows
+from grader import rows
 from grader.checks._subject import Replacement
 from grader.experiments.compare import all_identical, differ
-from grader.experiments.overrides import REPLACEMENTS, Override, redrawn
+from grader.experiments.overrides import REPLACEMENTS, Override, likened, redrawn
 from grader.experiments.runs import BATCH, DRAWN, DRAWS, FINE, REACHED, SUBMITTED, Runs
 from grader.facts import Facts
 from grader.graph import Mode
-from grader.replay import Replay, Values, tensors_in
+from grader.replay import Replay
 
 LARGE = 128  # images in a batch of a training
 LATE = 100_000  # batches that a counter has counted late in one
@@ -70,18 +69,10 @@ class Effects(Runs):
         return False
 
     def handing_on(self, mode: Mode, indexes: Sequence[int]) -> frozenset[int]:
-        changing: set[int] = set()
-
-        def look(index: int) -> Override:
-            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-                given = next(iter(tensors_in([*args, *kwargs.values()]))).clone()
-                result = op.run(*args, **kwargs)
-                changing.update([index] if not all(torch.equal(given, each) for each in tensors_in(result)) else [])
-                return result
-
-            return override
-
-        tried = [self.run(mode, draw, {index: look(index) for index in indexes}) for draw in DRAWS if indexes]
+        told: dict[int, bool] = {}
+        looks = {index: likened(index, torch.equal, told) for index in indexes}
+        tried = [self.run(mode, draw, looks) for draw in DRAWS if indexes]
+        changing = {index for index, is_same in told.items() if not is_same}
         return frozenset(indexes) - changing if any(found is not None for found in tried) else frozenset()
 
     def endures(self, mode: Mode, replaced: Mapping[int, Replacement]) -> bool:

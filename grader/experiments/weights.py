@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,11 +11,11 @@ from torch import Tensor
 from grader import ops
 from grader.checks._subject import Route
 from grader.experiments.compare import ROUNDING, UNEVEN, distance, uneven
-from grader.experiments.overrides import Override, noted, ones, scale_alone, stilled, swap
+from grader.experiments.overrides import Override, likened, noted, ones, scale_alone, stilled, swap
 from grader.experiments.runs import BATCH, DRAWN, DRAWS, Runs
 from grader.graph import Mode
 from grader.leaves import scattered
-from grader.replay import Values, tensors_in
+from grader.replay import Values
 
 PICKS = 8  # numbers that stand for all that a node draws, each in a run of its own
 STEADY = 0.01  # of what weights differ by: what an image may change of them
@@ -43,20 +42,9 @@ class Weights(Runs):
         return spread > 0 and distance(one, other) <= STEADY * spread
 
     def bent(self, mode: Mode, indexes: Sequence[int]) -> frozenset[int]:
-        straight: set[int] = set()
-
-        def look(index: int) -> Override:
-            def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-                given = next(iter(tensors_in([*args, *kwargs.values()]))).clone()
-                result = op.run(*args, **kwargs)
-                if all(map(partial(_is_straight, given), tensors_in(result))):
-                    straight.add(index)
-                return result
-
-            return override
-
-        self.run(mode, DRAWN, {index: look(index) for index in indexes})
-        return frozenset(indexes) - straight
+        told: dict[int, bool] = {}
+        self.run(mode, DRAWN, {index: likened(index, _is_straight, told) for index in indexes})
+        return frozenset(index for index in indexes if not told.get(index, False))
 
     def carried(self, mode: Mode, route: Route) -> bool:
         found: list[Tensor] = []

@@ -14,7 +14,7 @@ import msgspec
 
 from grader.export.steps import Step
 from grader.graph import Arg, Graph, Items, Mode, Node, Program, Ref, TensorInfo, read_ids, refs
-from grader.kinds import BATCH_NORM
+from grader.kinds import BATCH_NORM, STATISTICS
 
 CONV_OPS = {f"torch.nn.functional.conv{axes}d": axes for axes in (1, 2, 3)}
 LINEAR_OP = "torch.nn.functional.linear"
@@ -147,7 +147,7 @@ class _Finder:
     def batch_norm(self, node: Node, mode: Mode, before: Node | None) -> _Call | None:
         """Return the call of a layer with statistics, which counts batches in training mode, right before."""
         given = {**dict(zip(BATCH_NORM, node.args, strict=False)), **node.kwargs}
-        statistics = {name: given.get(name) for name in ("running_mean", "running_var")}
+        statistics = {name: given.get(name) for name in STATISTICS}
         affine = {name: given.get(name) for name in ("weight", "bias") if given.get(name) is not None}
         path = self.path(given.get("running_mean"))
         counter = self.counters.get(_joined(path, "num_batches_tracked"))
