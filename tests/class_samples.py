@@ -87,4 +87,5 @@ def _grade(number: int, names: Sequence[str]) -> Grade:
         parameters=None if verdict == "error" else 2_000 + number * 13 % 30_000,
         accuracy=None if verdict == "error" else 98 + number % 200 / 100,
         seconds=number % 50 / 2,
+        late=late > 0,
     )

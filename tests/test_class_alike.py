@@ -299,6 +299,14 @@ def test_near_graphs_are_told_with_their_distance_and_who_has_the_same() -> None
     )
 
 
+def test_words_call_students_by_their_names() -> None:
+    base = made("odd", own=30, common=5, text="a")
+    near = msgspec.structs.replace(base, digest="other", features={**base.features, "odd0": 2, "new": 1}, text={"t": 1})
+    likenesses = a_class(50, s1=base, s2=msgspec.structs.replace(base, text={"b": 1}), s3=near)
+    (found,) = groups(likenesses.items(), names={"s1": "Ana"})
+    assert found.why.split("; ")[1] == "Ana and s2 have the same one"
+
+
 def test_text_is_a_hint_of_its_own() -> None:
     pair = {"ana": made("one", text="shared"), "bo": made("two", text="shared")}
     broken = {name: Likeness(text=made("x", text="broken").text) for name in ("cy", "di")}

@@ -8,18 +8,22 @@ import json
 import os
 import shutil
 import sqlite3
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grader import cli
 from grader.classroom.gradebook import file, reading
-from grader.cli.classroom import beside
+from grader.classroom.types import ClassReport, Grade, LatePolicy, Student
+from grader.cli.classroom import beside, code_of_class, starting_code
 
 ROOT = Path(__file__).resolve().parents[1]
 GOOD = (ROOT / "reference_model" / "model.py").read_text()
 NO_DROPOUT = GOOD.replace("nn.Dropout(0.02)", "nn.Identity()").replace("nn.Dropout(", "nn.Identity(")
 CLASS = {"ada": GOOD, "bob": NO_DROPOUT, "cyd": "def broken(:\n"}
+NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ROSTER = "id,name\nada,Ada Lovelace\nbob,Bob\ncyd,=Cyd\ndee,Dee\n"
 GRADEBOOK_OF_CANVAS = """\
 Student,ID,SIS User ID,SIS Login ID,Section,Session 5 (123456),Other (7)
@@ -186,18 +190,30 @@ def test_a_group_has_one_grade_in_the_files_of_both_platforms(
         (["class", "nowhere"], "nowhere"),
         (
             ["class", ".", "--diff", "a", "b"],
-            "--diff compares two gradebooks and grades nothing: leave out SUBMISSIONS.",
+            "--diff compares two gradebooks and does nothing else: leave out SUBMISSIONS.",
+        ),
+        (
+            ["class", "--diff", "a", "b", "--no-train", "--csv", "c"],
+            "--diff compares two gradebooks and does nothing else: leave out --train, --csv.",
         ),
         (["class", "--diff", "old.sqlite", "new.sqlite"], "old.sqlite"),
         (["class", ".", "--assignment", "5"], "--assignment names a column of the file that --canvas is given."),
+        (["class", ".", "--scale"], "--scale fits points to those of the file that --canvas or --moodle is given."),
+        (["class", ".", "--late-most", "50"], "--late-grace and --late-most mean nothing without --late-per-day."),
         (["class", ".", "--canvas", "only-one.csv"], "'only-one.csv' is not IN=OUT"),
         (["class", ".", "--canvas", "none.csv=out.csv"], "none.csv: No such file or directory"),
         (["class", ".", "--csv", "no/such/folder.csv"], "no/such/folder.csv: there is no folder no/such"),
         (["class", ".", "--html", "pages"], "--html pages lies in .: name a folder that is no part of it."),
         (["class", ".", "--late-per-day", "nan"], "nan is not a number."),
         (["class", ".", "--late-grace", "inf"], "inf is not a number."),
+        (["class", ".", "--timeout", "inf"], "inf is not a number."),
+        (["class", ".", "--budget", "nan"], "nan is not a number."),
         (["class", ".", "--starter", "none.py"], "--starter none.py: there is no file 'none.py'"),
         (["gradebook", "none.sqlite"], "none.sqlite"),
+        (
+            ["gradebook", "x", "--history", "ada", "--csv", "c"],
+            "--history shows the overrides of a student and writes nothing: leave out --csv.",
+        ),
         (["gradebook", "x", "--override", "ada"], "--override needs --points, --reason and --author"),
         (["gradebook", "x", "--points", "5"], "belong to --override STUDENT"),
         (
@@ -214,6 +230,17 @@ def test_a_wrong_command_line_is_told_before_any_work(
     assert said in capsys.readouterr().err
 
 
+def test_what_lies_beside_the_starting_code_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "submissions" / "ada").mkdir(parents=True)
+    for place in ("starter.py", "solution.py", "submissions/ada/model.py"):
+        (tmp_path / place).write_text(GOOD)
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "model.py").write_text(GOOD)
+    (tmp_path / "given" / "util.py").write_text("")
+    found = [starting_code(str(tmp_path / place), None) for place in ("starter.py", "given")]
+    assert [list(code.files) for code in found if code is not None] == [["starter.py"], ["model.py", "util.py"]]
+
+
 def test_each_folder_has_a_gradebook_of_its_own_and_a_download_that_of_its_folder(tmp_path: Path) -> None:
     (tmp_path / "lab.zip").mkdir()
     names = ("lab", "lab/", "lab.1", "lab.2", "2026.11.26", "lab.zip", "download.zip", "download.ZIP")
@@ -228,6 +255,66 @@ def test_each_folder_has_a_gradebook_of_its_own_and_a_download_that_of_its_folde
         "download.gradebook.sqlite",
     ]
     assert beside("/") == "/.gradebook.sqlite"
+
+
+def test_a_platforms_file_that_cannot_be_filled_is_told_before_anything_is_graded(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (folder / "submissions.gradebook.sqlite").read_bytes()
+    (folder / "submissions" / "ada" / "model.py").write_text(NO_DROPOUT)
+    assert run(folder, "--canvas", f"{folder / 'canvas.csv'}={folder / 'new.csv'}", "--assignment", "Sesion 5") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.endswith("Name the one that is meant, or its id, of: Session 5 (123456), Other (7).")
+    assert (folder / "submissions.gradebook.sqlite").read_bytes() == before
+    assert not (folder / "new.csv").exists()
+
+
+def test_pages_of_who_is_gone_are_removed_and_that_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "roster.csv").write_text(ROSTER.replace("bob,Bob\n", ""))
+    shutil.rmtree(folder / "submissions" / "bob")
+    run(folder, "--html", str(folder / "pages"))
+    assert capsys.readouterr().out.endswith("/index.html: 1 pages written, 2 kept, 1 removed\n")
+
+
+def test_a_site_of_ones_own_is_no_place_for_pages(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "site").mkdir()
+    (folder / "site" / "index.html").write_text("mine")
+    for command in (run, gradebook):
+        assert command(folder, "--html", str(folder / "site")) == 2
+        assert "index.html is there and was not written by s5-grade" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verdict", "marks", "code"),
+    [
+        ("fail", {}, 0),
+        ("missing", {}, 0),
+        ("error", {"error": "syntax"}, 3),
+        ("error", {"error": "internal"}, 4),
+        ("waiting", {}, 4),
+        ("pass", {"earlier": True}, 4),
+        ("pass", {"untrained": True}, 4),
+    ],
+)
+def test_the_exit_code_says_whether_all_were_graded_by_this_run(verdict: Any, marks: dict[str, Any], code: int) -> None:
+    passed = Grade(Student("ada"), "pass", 20.0)
+    grades = (passed, Grade(Student("bob"), verdict, **marks))
+    assert code_of_class(ClassReport("", "", "", "", NOW, "latest", LatePolicy(), 20.0, (), grades)) == code
+
+
+def test_who_interrupts_a_run_is_told_how_it_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("grader.classroom.run.grade_class", interrupted)
+    assert run(folder) == 130
+    assert capsys.readouterr().err.splitlines()[-3:] == [
+        "What is graded is kept: the same command goes on from there.",
+        "",
+        "s5-grade: interrupted",
+    ]
 
 
 def test_a_full_disk_is_told_with_the_file_that_did_not_fit(

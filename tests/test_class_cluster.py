@@ -24,7 +24,7 @@ import pytest
 from test_class_engine import BAD, COURSE, REFERENCE, bad, codes, descendants, gone, graded, job, nurseries, reports
 
 from grader.classroom.cluster import Cluster, connect, front, task, wire
-from grader.classroom.engine import EngineError
+from grader.classroom.engine import EngineError, lacking
 from grader.classroom.engine.bench import failed
 from grader.classroom.types import Course, Done, Job
 from grader.datasets import Source
@@ -275,9 +275,9 @@ def test_a_worker_without_the_images_to_train_on_says_so(tmp_path: Path) -> None
     rules = read_rules(str(ROOT / "rules" / "mnist-8k.yaml"))
     elsewhere = Source("images.npz", folder=str(tmp_path))
     course = Course(replace(rules, input=replace(rules.input, dataset=elsewhere)), Settings(train=True))
-    assert task._lacking(course) == "images.npz: there is no such file or folder"
-    assert task._lacking(replace(course, settings=Settings())) == ""
-    assert task._lacking(Course(rules, Settings(train=True))) == ""
+    assert lacking(course) == "images.npz: there is no such file or folder"
+    assert lacking(replace(course, settings=Settings())) == ""
+    assert lacking(Course(rules, Settings(train=True))) == ""
 
 
 # Bytes

@@ -20,6 +20,7 @@ import pytest
 
 from grader.classroom.engine import EngineError, Local, bench
 from grader.classroom.types import Course, Done, Job
+from grader.datasets import Source
 from grader.grade import Grading, examine_submission
 from grader.manifest import Submission
 from grader.report import Report
@@ -248,6 +249,19 @@ def test_where_no_sealed_level_can_be_had_nothing_begins(monkeypatch: pytest.Mon
         "read a file (no layer against it was asked for). Use Linux 5.13 or newer with Landlock (kernel parameter "
         "lsm=landlock,…), or install bubblewrap. On files that you trust, --sandbox=auto takes what there is."
     )
+    assert descendants(os.getpid()) == []
+
+
+def test_where_models_cannot_be_trained_as_asked_nothing_begins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("grader.classroom.engine.readiness.GPUS", ("/no/such/device*",))
+    on_gpu = replace(COURSE, settings=Settings(train=True, device="cuda"))
+    elsewhere = replace(COURSE.rules.input, dataset=Source("images.npz", folder=str(tmp_path)))
+    without = Course(replace(COURSE.rules, input=elsewhere), Settings(train=True))
+    for course, problem in ((on_gpu, "there is no CUDA device here"), (without, "images.npz: there is no such file")):
+        with pytest.raises(EngineError, match=problem), Local(course, 1, "off"):
+            pass
     assert descendants(os.getpid()) == []
 
 

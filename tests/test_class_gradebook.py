@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import pytest
 from gradebook_victim import COURSE, NOW, STUDENTS, Nowhere, attempt, begin, key, record
-from reports import PASSED, graded_as
+from reports import PASSED, graded_as, trained
 from samples import result, rule, rules, training
 from two_rules import RULES, report, ungraded
 
@@ -164,6 +164,19 @@ def test_a_headline_is_one_line_and_what_was_not_judged_has_no_score(
 def test_the_accuracy_of_a_training_is_told(book: Gradebook) -> None:
     graded(begun(book, attempt("anna")), "anna", 1, msgspec.structs.replace(report(), training=training()))
     assert grades(book)["anna"].accuracy == 99.21
+
+
+def test_a_grade_without_the_training_that_is_to_come_says_so(book: Gradebook) -> None:
+    for train in (False, True):
+        course = Course(COURSE.rules, Settings(train=train))
+        found = Class("a folder each", (ANNA,), (attempt("anna"),))
+        book.begin(found, course, attempt="latest", late=LatePolicy(), now=NOW)
+        graded(book, "anna", 1, graded_as(*PASSED), "static")
+        assert grades(book)["anna"].untrained is train
+    graded(book, "anna", 1, ungraded(INTERNAL), "trained")
+    assert grades(book)["anna"].untrained
+    graded(book, "anna", 1, trained(), "trained")
+    assert not grades(book)["anna"].untrained
 
 
 @pytest.mark.parametrize(("train", "most"), [(False, 50), (True, 95)])

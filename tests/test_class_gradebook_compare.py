@@ -76,6 +76,8 @@ def only(old: ClassReport, new: ClassReport) -> Change:
         (UNGRADED, grade("fail", 0), "better"),
         (MISSING, UNGRADED, "better"),
         (MISSING, with_(MISSING, final=12, override=GIVEN), "better"),
+        (grade("pass", 80, max_score=80), grade("fail", 90, max_score=120), "worse"),
+        (grade("pass", 80, max_score=80), grade("pass", 120, max_score=120), "other"),
         (WAITING, grade(), "other"),
         (grade(), WAITING, "other"),
         (grade("error", 20), grade("error", 20), None),

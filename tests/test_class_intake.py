@@ -41,6 +41,9 @@ def _zone_as_before() -> Any:
     time.tzset()
 
 
+NO_SUBMISSION = "no Python file, notebook, zip file or folder"
+
+
 def put(*paths: str, data: bytes = MODEL) -> None:
     for path in paths:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -350,7 +353,8 @@ def test_nothing_to_grade() -> None:
         "in a download."
     )
     way_out = (
-        "Move each student's files into a folder of their own, or say whose they are in a roster with a column 'path'."
+        "Move each student's files into a folder of their own, or say whose they are in a roster with a column 'path'. "
+        "To grade a single submission, leave out 'class'."
     )
     assert problems("none") == [f"none: no submission was found. {looked}", way_out]
     assert problems("class") == [
@@ -385,12 +389,39 @@ def test_a_folder_in_a_folder_may_be_a_class_or_a_student() -> None:
     put("c/alice/attempt_1/model.py", "c/alice/attempt_2/model.py")
     assert problems("a") == [
         (
-            "all lies in one folder, 'spring', which holds alice, bob: is that the class, or one student's work? "
-            "Name the folder in which each student has one: …/spring"
+            "all that can be handed in lies in one folder, 'spring', which holds alice, bob: is that the class, or one "
+            "student's work? Name the folder in which each student has one: …/spring"
         )
     ]
     assert [attempt.path for attempt in read_class("b").attempts] == ["b/alice"]
     assert [attempt.path for attempt in read_class("c").attempts] == ["c/alice/attempt_1", "c/alice/attempt_2"]
+
+
+def test_files_beside_the_folder_of_the_class_are_told_of_and_change_nothing() -> None:
+    put("class/s5/hw-ann/m.py", "class/s5/hw-ann/.git/HEAD", "class/s5.gradebook.sqlite", "class/grades.csv")
+    put("more/spring/alice/model.py", "more/spring/bob/model.py", "more/notes.pdf")
+    beside = [(f"class/{name}", NO_SUBMISSION) for name in ("grades.csv", "s5.gradebook.sqlite")]
+    found = read_class("class")
+    assert ([row[2] for row in handed_in(found)], unmatched(found)) == (["class/s5/hw-ann"], beside)
+    assert problems("more")[0].startswith("all that can be handed in lies in one folder, 'spring'")
+    found = read_class("more", sheet("id", "alice", "carol"))
+    assert [row[2] for row in handed_in(found)] == ["more/spring/alice"]
+    assert unmatched(found) == [("more/notes.pdf", NO_SUBMISSION), ("more/spring/bob", "no student of roster.csv")]
+
+
+def test_a_folder_with_nothing_but_the_zip_file_of_a_class_is_no_student() -> None:
+    put("class/download.zip", data=zipped({"doe_1_2_model.py": MODEL, "roe_3_4_model.py": MODEL}))
+    put("class/canvas.csv", "student/hw.zip", data=zipped({"s5-ann/model.py": MODEL, "s5-ann/.git/HEAD": b""}))
+    assert problems("class") == [
+        "class/download.zip holds the submissions of a whole class: name it in place of its folder"
+    ]
+    assert [row[0] for row in handed_in(read_class("student"))] == ["hw"]
+
+
+def test_a_roster_that_names_nobody_who_handed_in_tells_of_its_columns() -> None:
+    put("class/ada/model.py")
+    told = problems("class", sheet("id,Vollständiger Name", "Teilnehmer/in7,Ada"))
+    assert told[-1] == "roster.csv has columns that are not used: 'Vollständiger Name'"
 
 
 def test_names_that_are_no_text() -> None:
@@ -404,6 +435,16 @@ def test_names_that_are_no_text() -> None:
     assert handed_in(read_class("canvas")) == [
         ("1", 1, "canvas/doe_1_2_andr\\xe9.py", "andr\\xe9.py", ["andr\\xe9.py"])
     ]
+
+
+def test_a_folder_of_names_that_do_not_print_is_a_submission_that_says_so() -> None:
+    put(os.fsdecode(b"class/ann/mod\xe8\xc2\xa0.py"), "class/bob/model.py")
+    found = read_class("class")
+    assert refusal(found) == (
+        "no-model",
+        "the submission holds no Python file and no notebook",
+        "Rename mod\\xe8\u00a0.py: its name does not print, so it was passed over.",
+    )
 
 
 # Zip files of strangers
@@ -603,6 +644,14 @@ def test_a_roster_of_one_s_own() -> None:
         ("d1", 1, "class/dora@uni.edu.py", "dora@uni.edu.py", ["dora@uni.edu.py"]),
     ]
     assert unmatched(found) == [("class/zed", "no student of class/roster.csv")]
+
+
+def test_columns_that_mean_nothing_are_told_as_one_may_be_misspelled() -> None:
+    put("class/ada/model.py")
+    roster = sheet("id,Dew date,full name,name,,\x1b", "ada,2026-06-10,A. Lovelace,Ada,x,", file="roster.csv")
+    layout = read_class("class", roster).layout
+    words = r"; roster.csv has columns that are not used: 'Dew date', 'full name', '\x1b'"
+    assert layout == "a folder for each student" + words
 
 
 def test_paths_of_a_roster() -> None:
@@ -869,6 +918,11 @@ def test_rosters_as_spreadsheets_write_them(encoding: str, delimiter: str) -> No
     )
     Path("roster.csv").write_bytes(text.encode(encoding))
     assert read_class("class", "roster.csv").students == (Student("alice", 'Zoë, "Z"\nRoe'),)
+
+
+def test_empty_lines_may_stand_before_the_names_of_the_columns() -> None:
+    put("class/alice/model.py")
+    assert read_class("class", sheet("", "", "id;name", "alice;Ann")).students == (Student("alice", "Ann"),)
 
 
 def test_a_roster_of_another_system() -> None:

@@ -79,7 +79,7 @@ def test_canvas_gradebook_gets_one_column_and_keeps_the_rest() -> None:
         "in the class, but not in g.csv: Gone Away (gone)",
         "without points, left as they were: una",
         "rounded to 2 decimals, halves up",
-        'excused or not assigned, left as they were: Poe, "Ed" =1+1, Zed, Ann',
+        'excused or not assigned, left as they were: Poe, "Ed" =1+1; Zed, Ann',
         "Canvas gives 100.00 points and the rules 80: nothing was scaled",
     )
 
@@ -108,9 +108,11 @@ def test_canvas_gradebook_that_says_it_already_does_not_change() -> None:
     assert (again.data, again.changed) == (once.data, 0)
 
 
-def test_points_of_before_are_told_where_they_are_written() -> None:
+def test_points_of_before_and_those_without_training_are_told_where_they_are_written() -> None:
     found = canvas.filled(CANVAS.encode(), report(grade(student("doejane", canvas="101"), 60, earlier=True)))
     assert "with a result from before, as they were not graded again yet: doejane" in found.notes
+    found = canvas.filled(CANVAS.encode(), report(grade(student("doejane", canvas="101"), 60, untrained=True)))
+    assert "with the points of a model that was not trained yet: doejane" in found.notes
 
 
 def test_canvas_form_is_kept_to_the_byte() -> None:
@@ -294,7 +296,7 @@ def test_table_holds_numbers_as_numbers_and_texts_inert() -> None:
     one = grade(
         Student("-5", "=cmd|' /C calc'!A0", "a@x.example", "A", group="=7"), 70.25, override=override, penalty=1.5,
         rules=RULES, headline="a,\nb", attempt=2, attempts=3, submitted=MADE, late_seconds=60.0, parameters=8932,
-        accuracy=99.21, sha256="ab", path="+x/model.py", earlier=True,
+        accuracy=99.21, sha256="ab", path="+x/model.py", earlier=True, late=True, untrained=True,
     )  # fmt: skip
     data = table.render(report(one, grade(student("b"), None)))
     assert data.startswith(b"\xef\xbb\xbf")
@@ -318,7 +320,9 @@ def test_table_holds_numbers_as_numbers_and_texts_inert() -> None:
         "attempt": "2",
         "attempts": "3",
         "submitted": "2026-11-26T09:40:00+00:00",
+        "late": "yes",
         "late_seconds": "60",
+        "untrained": "yes",
         "from_before": "yes",
         "parameters": "8932",
         "accuracy": "99.21",

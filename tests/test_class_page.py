@@ -16,7 +16,7 @@ from test_html import Page
 
 from grader.classroom.page import PagesError, class_page, student_page, write_pages
 from grader.classroom.page.histogram import histogram, nice
-from grader.classroom.page.rows import duration, shown_time
+from grader.classroom.page.rows import duration, rows, shown_points, shown_time
 from grader.classroom.page.write import page_name
 from grader.classroom.types import Alias, AlikeGroup, ClassReport, Grade, Override, RuleOutcome, Student
 from grader.render.escape import shortened, visible
@@ -108,28 +108,29 @@ def test_page_tells_what_was_joined_what_is_from_before_and_what_the_starting_co
     )
     report = msgspec.structs.replace(
         made,
-        grades=(*pair, msgspec.structs.replace(cy, earlier=True)),
+        grades=(*pair, msgspec.structs.replace(cy, earlier=True, untrained=True)),
         aliases=aliases,
         starter="NotImplementedError (in forward)",
         alike=(AlikeGroup("same", ("s0", "s2"), 0, "the same graph"),),
     )
     text = page(report).prose()
     for words in (
-        "Ann, Bo class/pair , class/<b> by their id",
-        "Cy, Bo class/Cy , class/c_y the letters are the same",
-        "Ann , Bo , Cy the same graph",
+        "Ann; Bo class/pair , class/<b> by their id",
+        "Cy; Bo class/Cy , class/c_y the letters are the same",
+        "Ann; Bo; Cy the same graph",
         "NotImplementedError (in forward)",
         "From before 1",
-        "passed from before",
+        "passed from before not trained yet",
+        "Not trained yet 1",
     ):
-        assert re.sub(r"\s*,\s*", ", ", words) in re.sub(r"\s*,\s*", ", ", text)
+        assert re.sub(r"\s*([,;])\s*", r"\1 ", words) in re.sub(r"\s*([,;])\s*", r"\1 ", text)
 
 
 def test_page_leaves_out_what_says_nothing() -> None:
     made = gradebook(2, ["Ann", "Bo"])
     skipped = tuple(RuleOutcome(rule, "skipped", 0, 20, "") for rule in made.rules)
     undecided = tuple(RuleOutcome(rule, "error", 0, 20, "") for rule in made.rules)
-    rest = {"headline": "passed", "submitted": None, "attempts": 1, "late_seconds": 0.0}
+    rest = {"headline": "passed", "submitted": None, "attempts": 1, "late_seconds": 0.0, "late": None}
     ann, bo = (msgspec.structs.replace(grade, **rest) for grade in made.grades)
     one = (msgspec.structs.replace(ann, rules=skipped), msgspec.structs.replace(bo, rules=undecided))
     text = page(msgspec.structs.replace(made, grades=one)).prose()
@@ -139,6 +140,29 @@ def test_page_leaves_out_what_says_nothing() -> None:
     text = page(msgspec.structs.replace(made, grades=nobody)).prose()
     assert "nothing was handed in" not in text
     assert "Rules that failed" not in text
+
+
+def test_points_are_told_with_all_that_people_give() -> None:
+    points = (0, 80, 66.666, 12.5, 1_000.25, 12_345)
+    assert [shown_points(one) for one in points] == ["0", "80", "66.67", "12.5", "1,000.25", "12,345"]
+
+
+def test_who_has_no_name_is_told_of_once() -> None:
+    made = gradebook(1, ["Ann"])
+    nameless = msgspec.structs.replace(made.grades[0], student=Student("s0", section="A"))
+    (row,) = rows(msgspec.structs.replace(made, grades=(nameless,)), link)
+    assert (row.name, row.below) == ("s0", "A")
+
+
+def test_what_is_late_by_a_platforms_word_alone_is_told() -> None:
+    made = gradebook(2, ["Ann", "Bo"])
+    rest = {"submitted": None, "attempts": 1, "late_seconds": 0.0}
+    ann, bo = (
+        msgspec.structs.replace(grade, **rest, late=late) for grade, late in zip(made.grades, (True, None), strict=True)
+    )
+    found = page(msgspec.structs.replace(made, grades=(ann, bo)))
+    assert "Late 1" in found.prose()
+    assert re.findall(r'<td class="when">(.*)</td>', found.text) == [' <small class="late">late</small>', ""]
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
@@ -242,6 +266,26 @@ def test_folder_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(PagesError, match=r"file.*Name another folder for the pages\."):
         write_pages(tmp_path / "file", gradebook(1), report_of)
+
+
+def test_a_page_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    index = tmp_path / "index.html"
+    index.write_text("my own site", "utf-8")
+    with pytest.raises(PagesError, match=r"index\.html is there and was not written by s5-grade\. Name another folder"):
+        write_pages(tmp_path, gradebook(1), report_of)
+    assert [path.read_text("utf-8") for path in tmp_path.iterdir()] == ["my own site"]
+
+
+def test_pages_that_were_interrupted_are_written_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(key: str) -> Report | None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_pages(tmp_path, gradebook(1), killed)
+    (tmp_path / "index.html").write_text("half of it", "utf-8")
+    assert write_pages(tmp_path, gradebook(1), report_of).changed == 2
 
 
 def test_no_id_leads_out_of_the_folder_or_to_anothers_page() -> None:

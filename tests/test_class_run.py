@@ -7,7 +7,9 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 from two_rules import RULES, report, ungraded
 
@@ -16,7 +18,7 @@ from grader.classroom.keys import key_of
 from grader.classroom.run import Step, grade_class
 from grader.classroom.types import Attempt, Class, Course, Done, Job, LatePolicy, Student
 from grader.manifest import Submission, SubmissionError
-from grader.report import Obstacle, Report
+from grader.report import Obstacle, Report, SandboxReport
 from grader.settings import Settings
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
@@ -63,7 +65,10 @@ def outcome(text: str) -> Report:
         return ungraded("internal")
     if text == "broken":
         return ungraded("syntax")
-    return report("fail" if text.startswith("bad") else "pass")
+    level: Literal["sealed", "none"] = "none" if text == "open" else "sealed"
+    return msgspec.structs.replace(
+        report("fail" if text.startswith("bad") else "pass"), sandbox=SandboxReport(level, {})
+    )
 
 
 def attempts(*texts: str | None) -> list[Attempt]:
@@ -82,6 +87,7 @@ def run(
     course: Course = COURSE,
     *,
     again: bool = False,
+    sealed: bool = False,
     ends_after: int | None = None,
     ahead: bool = False,
     starter: Submission | None = None,
@@ -92,7 +98,7 @@ def run(
     played = Class("played", students, tuple(found))
     book.begin(played, course, attempt="latest", late=LatePolicy(), now=NOW, again=again)
     with suppress(KeyboardInterrupt):
-        options = {"again": again, "starter": starter, "on_step": steps.append}
+        options = {"again": again, "sealed": sealed, "starter": starter, "on_step": steps.append}
         grade_class(found, book, lambda: nullcontext(engine), course, **options)  # type: ignore[arg-type]
     return engine.jobs, steps
 
@@ -147,6 +153,13 @@ def test_everything_is_graded_again_where_that_is_asked_for(book: Gradebook) -> 
     found = attempts("one", "same", "same")
     run(book, found)
     assert run(book, found, again=True)[0] == [("one", False), ("same", False)]
+
+
+def test_a_sealed_run_grades_again_what_was_less_confined(book: Gradebook) -> None:
+    found = attempts("open", "one", None)
+    run(book, found)
+    assert run(book, found)[0] == []
+    assert run(book, found, sealed=True)[0] == [("open", False)]
 
 
 def test_what_is_known_stands_while_everything_is_graded_again(book: Gradebook) -> None:

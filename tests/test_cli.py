@@ -455,6 +455,15 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
         assert (process.stderr.read(), process.wait(60)) == (b"", 0)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_disk_that_is_full_is_no_fault_of_ours() -> None:
+    command = [sys.executable, "-m", "grader.cli", "explain", "linear"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, cwd=ROOT, check=False)
+    expected = b"s5-grade: No space left on device: the standard output\n"
+    assert (done.returncode, done.stderr) == (outcome.INTERNAL, expected)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="closes descriptors with a shell")
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_are_no_fault(tmp_path: Path, closed: str) -> None:

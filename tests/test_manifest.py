@@ -118,6 +118,13 @@ def test_a_folder_with_one_model(here: Path) -> None:
     assert read_submission("hw/").folder == "hw"
 
 
+@pytest.mark.parametrize(("name", "data"), [("Model.PY", MODEL), ("Model.IPYNB", NOTEBOOK)])
+def test_endings_may_be_written_in_capitals(here: Path, name: str, data: bytes) -> None:
+    write(here, f"hw/{name}", data)
+    write(here, "hw/README.md", b"read me")
+    assert read_submission("hw") == Submission("hw", "hw", name, {name: data})
+
+
 def test_the_current_folder(here: Path) -> None:
     make(here, model_py=MODEL)
     assert read_submission(".") == Submission(".", "", "model.py", {"model.py": MODEL})

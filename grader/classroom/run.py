@@ -14,6 +14,7 @@ from typing import Literal
 from grader.classroom.alike import groups
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.keys import key_of, key_of_unreadable
+from grader.classroom.names import called
 from grader.classroom.types import Attempt, Course, Done, Engine, Job
 from grader.likeness import Likeness
 from grader.manifest import Submission, SubmissionError
@@ -43,10 +44,14 @@ def grade_class(
     *,
     counted: Literal["latest", "best"] = "latest",
     again: bool = False,
+    sealed: bool = False,
     starter: Submission | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> None:
     """Grade every attempt whose result the gradebook does not hold, and all of them where it is to be done `again`.
+
+    Where the run is to be `sealed`, a result counts only if the submission was: one that was less confined may have
+    reached for what made it.
 
     The engine is started when there is something to grade. Models are trained, where the settings ask for it, after
     everything that needs no training is known, and only those that could be graded at all; where the latest attempt is
@@ -56,14 +61,15 @@ def grade_class(
     so: then only its text is known.
     """
     with ExitStack() as started:
-        run = _Run(gradebook, cache(lambda: started.enter_context(engine())), course, again, on_step)
+        run = _Run(gradebook, cache(lambda: started.enter_context(engine())), course, again, sealed, on_step)
         attempts = list(attempts)
         run.phase("static", attempts)
         if course.settings.train:
             candidates = attempts if counted == "best" else latest(attempts)
             run.phase("training", [attempt for attempt in candidates if run.is_gradable(attempt)])
         start, fault = (None, "") if starter is None else run.starting(starter)
-    gradebook.alike(groups(gradebook.likenesses(), start), fault)
+    names = called(grade.student for grade in gradebook.class_report().grades)
+    gradebook.alike(groups(gradebook.likenesses(), start, names), fault)
 
 
 def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
@@ -97,12 +103,14 @@ class _Run:
         engine: Callable[[], Engine],
         course: Course,
         again: bool,
+        sealed: bool,
         on_step: Callable[[Step], None],
     ) -> None:
         self._gradebook = gradebook
         self._engine = engine
         self._course = course
         self._again = again
+        self._sealed = sealed
         self._on_step = on_step
         self._keys: dict[tuple[str, int], str] = {}  # of each attempt, its latest
         self._waiting: dict[str, int] = {}  # keys under way, with the number of attempts that wait for each
@@ -162,7 +170,9 @@ class _Run:
         if key not in self._fresh and (self._again or not self._gradebook.knows(key)):
             return None
         report = self._gradebook.report(key)
-        return None if report is None else report.verdict
+        if report is None or (self._sealed and report.sandbox.level in ("partial", "none")):
+            return None
+        return report.verdict
 
     def _unreadable(self, progress: _Progress, attempt: Attempt, error: SubmissionError) -> None:
         """Record why the bytes of an attempt can't be had."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from grader.classroom.gradebook import Change, Comparison
 from grader.classroom.mates import with_mates
-from grader.classroom.types import ClassReport, Grade, RuleOutcome
+from grader.classroom.names import called, joint
+from grader.classroom.types import ClassReport, Grade
 from grader.render.escape import shortened, visible
 
 SHOWN = 10  # of each list; the gradebook and its forms hold them all
@@ -31,11 +32,15 @@ def summary(report: ClassReport, width: int = 100, strays: Sequence[str] = ()) -
     parts = [
         _headline(report),
         _rules(report),
-        _listed("Could not be graded", _troubled(report.grades), width),
+        _listed("Could not be graded", _troubled(report), width),
         _listed("Have a result from before: they were to be graded again, and were not yet", _earlier(report), width),
-        _listed("Lost points by the time of a file, which copying may change", _late_by_file(report.grades), width),
+        _listed("Have points without training, which is to come, or was kept from ending", _untrained(report), width),
+        _listed("Lost points by the time of a file, which copying may change", _late_by_file(report), width),
+        _listed("Late by the platform's word, which costs nothing", _late_untimed(report), width),
+        _untimed(report, width),
+        _listed("Have points that a person gave", _given(report), width),
         _listed("Have an override, but are not in the class", strays, width),
-        _listed("Belong to no student", (f"{item.path}: {item.reason}" for item in report.unmatched), width),
+        _listed("Belong to no student", _unmatched(report), width),
         _listed("Lie under several names, taken for attempts of one", _aliases(report, joined=True), width),
         _listed("Are called nearly the same, and graded apart", _aliases(report, joined=False), width),
         _listed("Alike: a hint to look, no verdict", _alike(report), width),
@@ -63,7 +68,7 @@ def _rules(report: ClassReport) -> str:
     for grade in report.grades:
         for outcome in grade.rules:
             if outcome.id in outcomes:
-                outcomes[outcome.id][_status(grade, outcome)] += 1
+                outcomes[outcome.id][outcome.status] += 1
     if not any(outcomes.values()):
         return ""
     broad = max(len("rule"), *map(len, outcomes))
@@ -75,23 +80,51 @@ def _rules(report: ClassReport) -> str:
     return "\n".join([head, *rows]) + "\n"
 
 
-def _status(grade: Grade, outcome: RuleOutcome) -> str:
-    return "error" if grade.verdict == "error" and outcome.status != "fail" else outcome.status
-
-
-def _troubled(grades: Sequence[Grade]) -> Iterator[str]:
-    for grade in grades:
+def _troubled(report: ClassReport) -> Iterator[str]:
+    names = _names(report)
+    for grade in report.grades:
         if grade.verdict == "error":
-            yield f"{grade.student.name or grade.student.id}: {grade.headline}"
+            yield f"{names[grade.student.id]}: {grade.headline}"
 
 
-def _late_by_file(grades: Sequence[Grade]) -> Iterator[str]:
+def _late_by_file(report: ClassReport) -> Iterator[str]:
     """Yield who is late by a time that is neither the roster's nor the platform's."""
-    for grade in grades:
+    names = _names(report)
+    for grade in report.grades:
         counts = grade.penalty > 0 and grade.override is None
         if counts and grade.submitted is not None and grade.time_source in ("file", "archive"):
             when = f"{grade.submitted:%Y-%m-%d %H:%M}"
-            yield f"{grade.student.name or grade.student.id}: {grade.penalty:g} points, {when}"
+            yield f"{names[grade.student.id]}: {grade.penalty:g} points, {when}"
+
+
+def _late_untimed(report: ClassReport) -> Iterator[str]:
+    """Yield who is late, nobody knows by how much, where that would cost points."""
+    if report.late.per_day:
+        names = _names(report)
+        yield from (names[grade.student.id] for grade in report.grades if grade.late and not grade.late_seconds)
+
+
+def _untimed(report: ClassReport, width: int) -> str:
+    """Say so where a late policy can cost nobody anything."""
+    handed_in = [grade for grade in report.grades if grade.attempt]
+    known = any(grade.student.due is not None and grade.submitted is not None for grade in handed_in)
+    if known or not handed_in or not report.late.per_day:
+        return ""
+    words = (
+        "Being late costs nobody anything: of no submission is it known both when it was due and when it was handed in."
+        " The columns 'due' and 'submitted' of a roster say so."
+    )
+    return textwrap.fill(words, max(20, width)) + "\n"
+
+
+def _given(report: ClassReport) -> Iterator[str]:
+    names = _names(report)
+    for grade in report.grades:
+        if grade.override is not None:
+            given = grade.override
+            score = "none" if grade.score is None else f"{grade.score:g}"
+            who = f"{given.author}, {given.at:%Y-%m-%d}: {given.reason}"
+            yield f"{names[grade.student.id]}: {given.points:g}, by the rules {score} ({who})"
 
 
 def _starter(report: ClassReport, width: int) -> str:
@@ -102,19 +135,32 @@ def _starter(report: ClassReport, width: int) -> str:
 
 
 def _earlier(report: ClassReport) -> Iterator[str]:
-    yield from (grade.student.name or grade.student.id for grade in report.grades if grade.earlier)
+    names = _names(report)
+    yield from (names[grade.student.id] for grade in report.grades if grade.earlier)
+
+
+def _unmatched(report: ClassReport) -> Iterator[str]:
+    """Yield what belongs to nobody, what is rare first: what a row of the roster misses, before all who are in none."""
+    often = Counter(item.reason for item in report.unmatched)
+    for item in sorted(report.unmatched, key=lambda item: often[item.reason]):
+        yield f"{item.path}: {item.reason}"
+
+
+def _untrained(report: ClassReport) -> Iterator[str]:
+    names = _names(report)
+    yield from (names[grade.student.id] for grade in report.grades if grade.untrained)
 
 
 def _aliases(report: ClassReport, *, joined: bool) -> Iterator[str]:
     names = _names(report)
     for alias in report.aliases:
         if alias.joined == joined:
-            students = ", ".join(names.get(student, student) for student in alias.students)
-            yield f"{students}: {', '.join(alias.paths)}; {alias.why}"
+            students = [names.get(student, student) for student in alias.students]
+            yield f"{joint(students).join(students)}: {', '.join(alias.paths)}; {alias.why}"
 
 
 def _names(report: ClassReport) -> dict[str, str]:
-    return {grade.student.id: grade.student.name or grade.student.id for grade in report.grades}
+    return called(grade.student for grade in report.grades)
 
 
 def _alike(report: ClassReport) -> Iterator[str]:
@@ -122,7 +168,7 @@ def _alike(report: ClassReport) -> Iterator[str]:
     for group in report.alike:
         members = [names.get(member, member) for member in with_mates(report, group.members)]
         rest = f" and {len(members) - SHOWN:,} more" if len(members) > SHOWN else ""
-        yield f"{', '.join(members[:SHOWN])}{rest}: {group.why}"
+        yield f"{joint(members).join(members[:SHOWN])}{rest}: {group.why}"
 
 
 def _listed(title: str, lines: Iterable[str], width: int) -> str:
@@ -150,11 +196,13 @@ def difference(found: Comparison, width: int = 100) -> str:
     other = found.changed - found.better - found.worse
     otherwise = f", {other:,} neither" if other else ""
     kinds = f"{found.better:,} better, {found.worse:,} worse{otherwise}; {found.came:,} came, {found.went:,} went"
-    return f"{numbers}: {kinds}\n" + "".join(f"\n{_changed(change, width)}" for change in found.changes)
+    names = called(change.student for change in found.changes)
+    changes = "".join(f"\n{_changed(change, names[change.student.id], width)}" for change in found.changes)
+    return f"{numbers}: {kinds}\n{changes}"
 
 
-def _changed(change: Change, width: int) -> str:
-    who = visible(change.student.name or change.student.id)
+def _changed(change: Change, name: str, width: int) -> str:
+    who = visible(name)
     head = f"{_KINDS[change.kind]}: {who}, {_points(change.before)} → {_points(change.after)}\n"
     return head + "".join(f"{_indented(reason.text, width)}\n" for reason in change.reasons)
 
@@ -162,5 +210,6 @@ def _changed(change: Change, width: int) -> str:
 def _points(grade: Grade | None) -> str:
     if grade is None:
         return "not in the class"
-    points = "no points" if grade.final is None else f"{grade.final:g} of {grade.max_score or 0:g} points"
-    return f"{VERDICTS[grade.verdict]} with {points}"
+    whole = f" of {grade.max_score:g}" if grade.max_score is not None else ""
+    points = "no" if grade.final is None else f"{grade.final:g}{whole}"
+    return f"{VERDICTS[grade.verdict]} with {points} points"

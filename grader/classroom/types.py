@@ -170,7 +170,7 @@ class Grade(msgspec.Struct, frozen=True):
     penalty; None where there is none. `headline` says in a line what came of it. `key` is that of the full report,
     `error` the code of what kept the submission from being graded. `late` is known from the due time, or else from what
     the platform says: then `late_seconds` is 0, as is the penalty. `earlier` marks a result from before a run that was
-    to grade this submission, and has not, or not yet.
+    to grade this submission, and has not, or not yet; `untrained` one without the training that the run is to do.
     """
 
     student: Student
@@ -196,6 +196,7 @@ class Grade(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     late: bool | None = None
     earlier: bool = False
+    untrained: bool = False
 
 
 class AlikeGroup(msgspec.Struct, frozen=True):

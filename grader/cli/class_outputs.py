@@ -11,6 +11,8 @@ from grader.cli.options import together
 from grader.cli.output import read_capped, refuse_unwritable, write, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from grader.classroom.gradebook import Gradebook
     from grader.classroom.out.form import Filled
     from grader.classroom.types import ClassReport
@@ -44,7 +46,10 @@ OUTPUTS = together(
 
 
 def refuse_impossible(options: dict[str, Any], submissions: str | None = None) -> None:
-    """Refuse outputs that could not be written, and inputs that are not there, before the work is done."""
+    """Refuse outputs that could not be written, and inputs that are not there, before the work is done.
+
+    Raises PagesError beside faults of the command line.
+    """
     for output in (options["csv"], options["jsonl"]):
         refuse_unwritable(output)
     for pair in (options["canvas"], options["moodle"]):
@@ -53,6 +58,8 @@ def refuse_impossible(options: dict[str, Any], submissions: str | None = None) -
             refuse_unwritable(pair[1])
     if options["assignment"] is not None and options["canvas"] is None:
         raise click.UsageError("--assignment names a column of the file that --canvas is given.")
+    if options["scale"] and options["canvas"] is None and options["moodle"] is None:
+        raise click.UsageError("--scale fits points to those of the file that --canvas or --moodle is given.")
     if options["html"] is not None:
         _refuse_pages(options["html"], submissions)
 
@@ -63,6 +70,9 @@ def _refuse_pages(folder: str, submissions: str | None) -> None:
         raise click.UsageError(f"{folder} is a file, --html needs a folder.")
     if submissions is not None and Path(folder).resolve().is_relative_to(Path(submissions).resolve()):
         raise click.UsageError(f"--html {folder} lies in {submissions}: name a folder that is no part of it.")
+    from grader.classroom.page import refuse_foreign
+
+    refuse_foreign(Path(folder))
 
 
 def deliver_class(report: ClassReport, gradebook: Gradebook, options: dict[str, Any]) -> None:
@@ -75,24 +85,38 @@ def deliver_class(report: ClassReport, gradebook: Gradebook, options: dict[str, 
         from grader.classroom.out import jsonl
 
         write_file(options["jsonl"], jsonl.render(report))
-    if options["canvas"] is not None:
-        from grader.classroom.out import canvas
-
-        source, target = options["canvas"]
-        _fill(target, canvas.filled(_read(source), report, options["assignment"], scale=options["scale"], file=source))
-    if options["moodle"] is not None:
-        from grader.classroom.out import moodle
-
-        source, target = options["moodle"]
-        _fill(target, moodle.filled(_read(source), report, scale=options["scale"], file=source))
+    for target, filled in _forms(report, options):
+        _put(target, filled)
     if options["html"] is not None:
         from grader.classroom.page import write_pages
 
         written = write_pages(Path(options["html"]), report, gradebook.report)
-        write(f"{written.index}: {written.changed:,} pages written, {written.kept:,} kept\n")
+        removed = f", {written.removed:,} removed" if written.removed else ""
+        write(f"{written.index}: {written.changed:,} pages written, {written.kept:,} kept{removed}\n")
 
 
-def _fill(target: str, filled: Filled) -> None:
+def refuse_unfillable(report: ClassReport, options: dict[str, Any]) -> None:
+    """Raise FormError where a platform's file could not be filled, before hours are spent on grading."""
+    for _ in _forms(report, options):
+        pass
+
+
+def _forms(report: ClassReport, options: dict[str, Any]) -> Iterator[tuple[str, Filled]]:
+    """Yield the files of platforms with the grades of a class, each with where it is to be written."""
+    if options["canvas"] is not None:
+        from grader.classroom.out import canvas
+
+        source, target = options["canvas"]
+        assignment, scale = options["assignment"], options["scale"]
+        yield target, canvas.filled(_read(source), report, assignment, scale=scale, file=source)
+    if options["moodle"] is not None:
+        from grader.classroom.out import moodle
+
+        source, target = options["moodle"]
+        yield target, moodle.filled(_read(source), report, scale=options["scale"], file=source)
+
+
+def _put(target: str, filled: Filled) -> None:
     write_file(target, filled.data)
     students = f"{filled.changed:,} student{'' if filled.changed == 1 else 's'}"
     write(f"{target}: {students} with another grade than before\n" + "".join(f"  {note}\n" for note in filled.notes))

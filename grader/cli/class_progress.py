@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from grader.classroom.run import Phase, Step
 
 LINE_SECONDS = 10.0  # between two lines of a log
+BAR_WIDTH = 100  # columns of a terminal that has room for a bar beside the numbers
 TITLES: dict[Phase, str] = {"static": "grading", "training": "training"}
 
 
@@ -66,16 +67,20 @@ def class_progress(stream: TextIO, *, colour: bool) -> Iterator[Callable[[Step],
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
     console = Console(file=stream, no_color=not colour)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, TextColumn("{task.fields[told]}", markup=False), console=console, transient=True) as bar:
+    bars = [BarColumn()] if console.width >= BAR_WIDTH else []  # the numbers are worth more
+    count = MofNCompleteColumn(table_column=Column(no_wrap=True))
+    told = TextColumn("{task.fields[told]}", markup=False, table_column=Column())
+    columns = (TextColumn("{task.description}", markup=False), *bars, count, told)
+    with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("looking", total=None, told="")
 
         def show(step: Step) -> None:
             pace.take(step)
-            told = f"{paced(step, pace)}\n{counted(step)}"
-            bar.update(task, description=TITLES[step.phase], completed=step.done, total=step.total, told=told)
+            words = f"{paced(step, pace)}\n{counted(step)}"
+            bar.update(task, description=TITLES[step.phase], completed=step.done, total=step.total, told=words)
 
         yield show
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from grader.cli.class_outputs import OUTPUTS, deliver_class, refuse_impossible
+from grader.cli.class_outputs import OUTPUTS, deliver_class, refuse_impossible, refuse_unfillable
 from grader.cli.class_progress import class_progress
-from grader.cli.options import GRADING, SANDBOXES, TRAINING, together
+from grader.cli.options import GRADING, SANDBOXES, TRAINING, Amount, given, together
 from grader.cli.outcome import FAILED, INTERNAL, PASSED, UNGRADED
 from grader.cli.output import colour_on, options_for, write
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from grader.classroom.gradebook import Gradebook
-    from grader.classroom.types import Class, ClassReport, Course
+    from grader.classroom.types import Class, ClassReport, Course, Grade
     from grader.manifest import Submission
 
 BOOK_SUFFIX = ".gradebook.sqlite"
@@ -43,16 +43,6 @@ wrong; 3 some submissions could not be graded; 4 a fault of s5-grade itself."""
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class Amount(click.FloatRange):
-    """A number in a range: 'nan' is in none, and 'inf' is no number that a gradebook can hold."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a number.", param, ctx)
-        return number
 
 
 def _late(command: Any) -> Any:
@@ -75,7 +65,11 @@ def _late(command: Any) -> Any:
 @click.option("--starter", metavar="PATH", help="The assignment's starting code, which look-alikes may share.")
 @click.option("--again", is_flag=True, help="Grade also what the gradebook holds already.")
 @click.option(
-    "--jobs", metavar="N", type=click.IntRange(1, 1024), default=_cores, help="At a time. [default: one for each core]"
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 1024),
+    default=_cores,
+    help="At a time. [default: one for each core]",
 )
 @click.option("--cluster", metavar="ADDRESS", help="Of a Dask scheduler, such as tcp://10.0.0.1:8786, to grade there.")
 @click.option("--diff", metavar="OLD NEW", nargs=2, help="Grade nothing: tell whose grade differs between gradebooks.")
@@ -96,8 +90,8 @@ def class_command(submissions: str | None, diff: tuple[str, str] | None, **optio
     What the gradebook knows already is not graded again, so that a run that was interrupted goes on where it was.
     """
     if diff is not None:
-        if submissions is not None:
-            raise click.UsageError("--diff compares two gradebooks and grades nothing: leave out SUBMISSIONS.")
+        if others := given(but=("diff",)):
+            raise click.UsageError(f"--diff compares two gradebooks and does nothing else: leave out {others}.")
         return _difference(*diff)
     if submissions is None:
         raise click.UsageError("Missing argument 'SUBMISSIONS': a folder or a zip archive.")
@@ -105,25 +99,29 @@ def class_command(submissions: str | None, diff: tuple[str, str] | None, **optio
 
 
 def _graded(submissions: str, book: str | None, roster: str | None, **options: Any) -> int:
-    refuse_impossible(options, submissions)
-    from grader.classroom.gradebook import Gradebook
+    with faults_told():
+        refuse_impossible(options, submissions)
+    if not options["late_per_day"] and (options["late_grace"] or options["late_most"] < 100):
+        raise click.UsageError("--late-grace and --late-most mean nothing without --late-per-day.")
+    from grader.classroom.gradebook import Gradebook, awaited
     from grader.classroom.intake import read_class
     from grader.classroom.types import LatePolicy
 
-    course = _course(**options)
+    course, now = _course(**options), datetime.now(timezone.utc)
     place = book or beside(submissions)
-    starter = _starter(options["starter"], options["file"])
+    starter = starting_code(options["starter"], options["file"])
     with faults_told():
         found = read_class(submissions, roster, options["file"])
+        refuse_unfillable(awaited(found, course, now), options)
         with Gradebook.open(place) as gradebook:
             late = LatePolicy(options["late_per_day"], options["late_grace"], options["late_most"])
             terms = {name: options[name] for name in ("attempt", "again")}
-            gradebook.begin(found, course, late=late, now=datetime.now(timezone.utc), **terms)
+            gradebook.begin(found, course, late=late, now=now, **terms)
             click.echo(f"{submissions}: {found.layout}", err=True)
             _run(found, gradebook, course, starter, options)
-            report, strays = gradebook.class_report(), gradebook.strays()
+            report = gradebook.class_report()
+            told(report, place, gradebook.strays())
             deliver_class(report, gradebook, options)
-    told(report, place, strays)
     return code_of_class(report)
 
 
@@ -145,14 +143,20 @@ def _course(**options: Any) -> Course:
     return Course(read_rules(options["rules"]), settings)
 
 
-def _starter(path: str | None, file: str | None) -> Submission | None:
-    """Return the assignment's starting code, where it is named."""
+def starting_code(path: str | None, file: str | None) -> Submission | None:
+    """Return the assignment's starting code, where it is named: a folder with all that is in it, or a file by itself.
+
+    What lies beside a file may be the class, or the solution, which nobody was given.
+    """
     if path is None:
         return None
     from grader.manifest import SubmissionError, read_submission
 
     try:
-        return read_submission(path, file if os.path.isdir(path) else None)  # noqa: PTH112 - as given
+        if os.path.isdir(path):  # noqa: PTH112 - as given
+            return read_submission(path, file)
+        code = read_submission(path)
+        return replace(code, files={code.entry: code.files[code.entry]})
     except SubmissionError as error:
         raise click.UsageError(f"--starter {path}: {error}. {error.fix}".rstrip()) from None
 
@@ -163,17 +167,22 @@ def _run(
     from grader.classroom.run import grade_class
 
     engine = partial(_engine, course, options)
-    with class_progress(sys.stderr, colour=colour_on(sys.stderr)) as on_step:
-        grade_class(
-            found.attempts,
-            gradebook,
-            engine,
-            course,
-            counted=options["attempt"],
-            again=options["again"],
-            starter=starter,
-            on_step=on_step,
-        )
+    try:
+        with class_progress(sys.stderr, colour=colour_on(sys.stderr)) as on_step:
+            grade_class(
+                found.attempts,
+                gradebook,
+                engine,
+                course,
+                counted=options["attempt"],
+                again=options["again"],
+                sealed=options["sandbox"] == "strict",
+                starter=starter,
+                on_step=on_step,
+            )
+    except KeyboardInterrupt:
+        click.echo("What is graded is kept: the same command goes on from there.", err=True)
+        raise
 
 
 def _engine(course: Course, options: dict[str, Any]) -> Any:
@@ -210,7 +219,7 @@ def faults_told() -> Iterator[None]:
     try:
         yield
     except (EngineError, FormError, GradebookError, IntakeError, PagesError) as error:
-        raise click.UsageError(str(error)) from None
+        raise click.ClickException(str(error)) from None  # which shows no usage: the command line may be right
 
 
 def told(report: ClassReport, book: str, strays: Sequence[str]) -> None:
@@ -222,9 +231,13 @@ def told(report: ClassReport, book: str, strays: Sequence[str]) -> None:
 
 def code_of_class(report: ClassReport) -> int:
     """Return the exit code of a class."""
+    if any(map(_is_unfinished, report.grades)):
+        return INTERNAL
+    return UNGRADED if any(grade.verdict == "error" for grade in report.grades) else PASSED
+
+
+def _is_unfinished(grade: Grade) -> bool:
+    """Tell whether a run that came to its end left a grade that it was to replace, or to make."""
     from grader.obstacles import INTERNAL as OUR_FAULT
 
-    verdicts = {grade.verdict for grade in report.grades}
-    if "waiting" in verdicts or any(grade.earlier or grade.error == OUR_FAULT for grade in report.grades):
-        return INTERNAL
-    return UNGRADED if "error" in verdicts else PASSED
+    return grade.verdict == "waiting" or grade.earlier or grade.untrained or grade.error == OUR_FAULT

@@ -9,6 +9,7 @@ import click
 
 from grader.cli.class_outputs import OUTPUTS, deliver_class, refuse_impossible
 from grader.cli.classroom import faults_told, told
+from grader.cli.options import given
 from grader.cli.outcome import PASSED
 from grader.cli.output import write
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from grader.classroom.types import Override
 
 NONE = "none"
+DECISION = ("override", "points", "reason", "author")
 
 
 class Points(click.ParamType):  # type: ignore[type-arg]  # generic in new releases of click alone
@@ -51,7 +53,10 @@ def gradebook_command(
 ) -> int:
     """Show the gradebook in FILE, write it in other forms, or override a grade in it."""
     _refuse_half(override, points, reason, author)
-    refuse_impossible(options)
+    if history is not None and (others := given(but=("file", "history", *DECISION))):
+        raise click.UsageError(f"--history shows the overrides of a student and writes nothing: leave out {others}.")
+    with faults_told():
+        refuse_impossible(options)
     from grader.classroom.gradebook import Gradebook
 
     if override is not None:
@@ -59,9 +64,9 @@ def gradebook_command(
     with faults_told(), Gradebook.read(file) as gradebook:
         if history is not None:
             return _history(gradebook.history(history), history)
-        report, strays = gradebook.class_report(), gradebook.strays()
+        report = gradebook.class_report()
+        told(report, file, gradebook.strays())
         deliver_class(report, gradebook, options)
-    told(report, file, strays)
     return PASSED
 
 

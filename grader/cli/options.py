@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from grader.render import FORMATS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Amount(click.FloatRange):
+    """A number in a range: 'nan' is in none, and 'inf' is no number that one can wait for, or keep."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
 
 
 class Pairs(click.ParamType):  # type: ignore[type-arg]  # generic in new releases of click alone
@@ -49,6 +61,14 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
+def given(*, but: Sequence[str]) -> str:
+    """Return what the command line that is carried out names, apart from some parameters; '' for nothing."""
+    context = click.get_current_context()
+    found = [one for one in context.command.params if one.name is not None and one.name not in but]
+    named = [one for one in found if context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE]
+    return ", ".join(str(one.metavar) if isinstance(one, click.Argument) else one.opts[-1] for one in named)
+
+
 def _default_sandbox() -> str:
     from grader.settings import default_sandbox  # not for --help
 
@@ -77,7 +97,7 @@ GRADING = together(
     click.option(
         "--timeout",
         metavar="S",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Amount(min=0, min_open=True),
         default=60.0,
         show_default=True,
         help="Seconds that the submission's code may take.",
@@ -96,9 +116,7 @@ TRAINING = together(
         show_default=True,
         help="Seed of the initial weights and of the training.",
     ),
-    click.option(
-        "--budget", metavar="S", type=click.FloatRange(min=0, min_open=True), help="Seconds that training may take."
-    ),
+    click.option("--budget", metavar="S", type=Amount(min=0, min_open=True), help="Seconds that training may take."),
     click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="To train on."),
     click.option(
         "--threads", metavar="N", type=click.IntRange(1, 1024), default=1, show_default=True, help="To train with."

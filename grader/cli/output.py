@@ -110,7 +110,9 @@ def write(text: str) -> bool:
         sys.stdout.write(text)
         sys.stdout.flush()
         return True
-    except BrokenPipeError:
+    except OSError as error:
         # Python flushes stdout once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise OSError(error.errno, error.strerror, "the standard output") from None
         return False

@@ -86,14 +86,7 @@ def _only_model(walk: Walk, files: dict[str, bytes], shown: str) -> str:
         message = f"{shown} holds no Python file and no notebook"
         if walk.deep:
             message += f" within {DEPTH_CAP} folders of its top"
-        fix = (
-            "Hand in the file itself: symbolic links are not followed."
-            if walk.links
-            else "Move the file up, or hand in the file itself."
-            if walk.deep
-            else "Add the file with the model."
-        )
-        raise SubmissionError("no-model", message, fix)
+        raise SubmissionError("no-model", message, _way_out(walk))
     if not candidates:
         message = f"no file in {shown} defines a model (a subclass of nn.Module)"
         raise SubmissionError("no-model", message, "Name the file with --file.", tuple(sorted(sources)))
@@ -101,6 +94,19 @@ def _only_model(walk: Walk, files: dict[str, bytes], shown: str) -> str:
         message = f"{len(candidates)} files in {shown} may hold the model"
         raise SubmissionError("ambiguous", message, "Name the one to grade.", candidates)
     return candidates[0]
+
+
+def _way_out(walk: Walk) -> str:
+    """Return what to do where no file was found: the likeliest of what was passed over."""
+    ways = (
+        (walk.links, "Hand in the file itself: symbolic links are not followed."),
+        (
+            walk.unshown,
+            f"Rename {shown_path(walk.unshown)}: its name does not print, so it was passed over.",
+        ),
+        (walk.deep, "Move the file up, or hand in the file itself."),
+    )
+    return next((fix for met, fix in ways if met), "Add the file with the model.")
 
 
 def _read_entry(name: str, shown: str, read: Callable[[int], bytes | None]) -> bytes:

@@ -31,13 +31,14 @@ class Walk:
         self.cut = False
         self.deep = False  # there are folders below those that were looked through
         self.links = False
+        self.unshown = ""  # a name that is no text, or holds what does not print
         self.notebooks: list[str] = []
 
     def python_files(self) -> Iterator[tuple[str, bytes]]:
         """Yield path and bytes of the Python files; notebooks are noted on the way."""
         count = 0
         for name in self._files():
-            if name.endswith(".ipynb"):
+            if name.lower().endswith(".ipynb"):
                 self.notebooks.append(name)
             elif name != self.taken:
                 if count == FILES_CAP or self.left <= 0:
@@ -86,6 +87,7 @@ class Walk:
             for entry in entries:
                 if entry.kind == "link" or not is_readable(entry.name):
                     self.links = self.links or entry.kind == "link"
+                    self.unshown = self.unshown or ("" if entry.name.isprintable() else entry.name)
                     continue
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.kind == "folder":
@@ -94,7 +96,7 @@ class Walk:
                     if depth < DEPTH_CAP:
                         folders.append((name, depth + 1))
                     self.deep = self.deep or depth == DEPTH_CAP
-                elif name.endswith(SUFFIXES):
+                elif name.lower().endswith(SUFFIXES):
                     yield name
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
+from types import MappingProxyType
 
 from grader.classroom.alike.apart import apart
 from grader.classroom.alike.linkage import linked
@@ -19,10 +20,15 @@ TEXT_LIMIT = 0.5
 LEAST = 6  # features beside the starting code, below which there is nothing to compare
 
 
-def groups(likenesses: Iterable[tuple[str, Likeness]], starter: Likeness | None = None) -> tuple[AlikeGroup, ...]:
+def groups(
+    likenesses: Iterable[tuple[str, Likeness]],
+    starter: Likeness | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[AlikeGroup, ...]:
     """Return the groups of a class, given as (student, likeness), with the assignment's starting code left out.
 
-    Those who handed in the starting code as it was are one group, the last.
+    Those who handed in the starting code as it was are one group, the last. `names` are what words call students by,
+    their id where there is none.
     """
     found = dict(sorted(likenesses, key=lambda pair: pair[0]))
     start = starter or Likeness()
@@ -33,7 +39,7 @@ def groups(likenesses: Iterable[tuple[str, Likeness]], starter: Likeness | None 
     texts = View({student: bag(item.text) - bag(start.text) for student, item in found.items()})
     of_graphs, of_texts = tuple(hints(graphs, GRAPH_LIMIT)), tuple(hints(texts, TEXT_LIMIT))
     close = tuple(_new(apart(texts), (*of_graphs, *of_texts)))
-    ordered = tuple(_told(Words(found, graphs, texts), of_graphs, of_texts, close))
+    ordered = tuple(_told(Words(found, graphs, texts, names), of_graphs, of_texts, close))
     return (*ordered, AlikeGroup("same", unchanged, 0.0, "unchanged starting code")) if unchanged else ordered
 
 

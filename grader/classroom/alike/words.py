@@ -17,10 +17,11 @@ FEW = 0.05  # of the class: a trait that more have is not worth telling
 class Words:
     """Knows the whole class: what a group has, and how many others have it too."""
 
-    def __init__(self, likenesses: Mapping[str, Likeness], graphs: View, texts: View) -> None:
+    def __init__(self, likenesses: Mapping[str, Likeness], graphs: View, texts: View, names: Mapping[str, str]) -> None:
         self.likenesses = likenesses
         self.graphs = graphs
         self.texts = texts
+        self.names = names
         self.traits = Counter(trait for likeness in likenesses.values() for trait in likeness.traits)
 
     def graph_group(self, members: tuple[str, ...], distance: float, surprise: float) -> AlikeGroup:
@@ -67,7 +68,8 @@ class Words:
         """Yield who of a group has the very same graph."""
         for digest, count in digests.items():
             if 1 < count < len(members):
-                named = [student for student in members if self.likenesses[student].digest == digest]
+                alike = [student for student in members if self.likenesses[student].digest == digest]
+                named = [self.names.get(student, student) for student in alike]
                 who = " and ".join(named) if count == 2 else f"{count} of them"
                 yield f"{who} have the same one"
 

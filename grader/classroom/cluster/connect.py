@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ def connect(address: str) -> Client:
         from distributed import Client
     except ImportError as error:
         raise EngineError(f"grading on a cluster needs the package distributed ({error}): {INSTALL}") from error
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # of a lost scheduler an EngineError tells
     try:
         asyncio.run(_try(address))
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="s5-grade")

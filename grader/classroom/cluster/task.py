@@ -9,10 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from grader.classroom.cluster import wire
-from grader.classroom.engine import Bench, EngineError, Stopped
-from grader.classroom.types import Course
-from grader.datasets import handed
-from grader.report import ACCURACY
+from grader.classroom.engine import Bench, EngineError, Stopped, lacking
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -31,16 +28,7 @@ async def begin(terms: bytes, dask_worker: Worker) -> str:
         await asyncio.to_thread(_bench(known, dask_worker).begin)
     except EngineError as error:
         return str(error)
-    return await asyncio.to_thread(_lacking, known.course)
-
-
-def _lacking(course: Course) -> str:
-    """Return why models cannot be trained here, '' where they can or need not be."""
-    images = course.rules.input
-    if not course.settings.train or not course.rules.uses_of(ACCURACY):
-        return ""
-    data = handed(images.source, images.shape, images.classes)
-    return "" if data is None else data.problem
+    return await asyncio.to_thread(lacking, known.course)
 
 
 def grade(terms: bytes, job: bytes) -> bytes:
@@ -62,7 +50,7 @@ def differences(wanted: dict[str, str], found: dict[str, str]) -> str:
 
 
 def _bench(terms: wire.Terms, worker: Worker) -> Bench:
-    gpu = terms.settings.device == "cuda"
+    gpu = terms.settings.train and terms.settings.device == "cuda"
     with _lock:
         bench = _benches.get((terms.sandbox, gpu))
         if bench is None:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from grader.classroom.engine.bench import Bench, EngineError, Stopped
 from grader.classroom.engine.local import Local
+from grader.classroom.engine.readiness import lacking
 
-__all__ = ["Bench", "EngineError", "Local", "Stopped"]
+__all__ = ["Bench", "EngineError", "Local", "Stopped", "lacking"]

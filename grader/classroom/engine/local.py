@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
 from threading import Event
 
-from grader.classroom.engine.bench import Bench, Stopped
+from grader.classroom.engine.bench import Bench, EngineError, Stopped
+from grader.classroom.engine.readiness import lacking
 from grader.classroom.types import Course, Done, Job
 from grader.sandbox import Sandbox
 
@@ -26,7 +27,7 @@ class Local:
         self._course = course
         self._jobs = jobs
         self._closed = Event()
-        self._bench = Bench(sandbox, jobs, gpu=course.settings.device == "cuda")
+        self._bench = Bench(sandbox, jobs, gpu=course.settings.train and course.settings.device == "cuda")
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="grading")
 
     @property
@@ -35,6 +36,8 @@ class Local:
 
     def __enter__(self) -> Local:
         try:
+            if problem := lacking(self._course):
+                raise EngineError(problem)
             self._bench.begin()
         except BaseException:
             self.close()

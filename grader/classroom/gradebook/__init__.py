@@ -8,6 +8,7 @@ from __future__ import annotations
 from grader.classroom.gradebook.book import Gradebook
 from grader.classroom.gradebook.compare import Change, Comparison, compare, comparison
 from grader.classroom.gradebook.errors import GradebookError
+from grader.classroom.gradebook.forms import awaited
 from grader.classroom.gradebook.reasons import Reason
 
-__all__ = ["Change", "Comparison", "Gradebook", "GradebookError", "Reason", "compare", "comparison"]
+__all__ = ["Change", "Comparison", "Gradebook", "GradebookError", "Reason", "awaited", "compare", "comparison"]

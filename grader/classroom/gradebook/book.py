@@ -19,7 +19,16 @@ import msgspec
 from grader.classroom.gradebook import earlier, near
 from grader.classroom.gradebook.errors import GradebookError, explained
 from grader.classroom.gradebook.file import connect
-from grader.classroom.gradebook.forms import AttemptForm, ClassForm, Outcome, attempt_form, class_form, packed, text_of
+from grader.classroom.gradebook.forms import (
+    AttemptForm,
+    ClassForm,
+    Outcome,
+    attempt_form,
+    class_form,
+    packed,
+    report_of,
+    text_of,
+)
 from grader.classroom.gradebook.queries import RECORD, TRIED
 from grader.classroom.gradebook.reading import snapshot
 from grader.classroom.gradebook.running import RunLock
@@ -218,22 +227,7 @@ class Gradebook:
                 raise GradebookError(f"{self._path} holds no class yet: grade one with s5-grade class")
             grades = self._grades(form)
             alike, starter = self._connection.execute("SELECT alike, starter FROM class").fetchone()
-        return ClassReport(
-            title=form.title,
-            rules_file=form.rules_file,
-            rules_sha256=form.rules_sha256,
-            version=form.version,
-            made=form.made,
-            attempt=form.attempt,
-            late=form.late,
-            max_score=form.max_score,
-            rules=tuple(rule.id for rule in form.rules),
-            grades=grades,
-            unmatched=form.unmatched,
-            alike=msgspec.json.decode(alike, type=tuple[AlikeGroup, ...]),
-            aliases=form.aliases,
-            starter=starter,
-        )
+        return report_of(form, grades, msgspec.json.decode(alike, type=tuple[AlikeGroup, ...]), starter)
 
     def _form(self) -> ClassForm | None:
         row = self._connection.execute("SELECT form FROM class").fetchone()
@@ -248,8 +242,10 @@ class Gradebook:
             attempt = msgspec.json.decode(text, type=AttemptForm)
             outcome = None if report is None else self._outcome(report)
             tries[student].append(Tried(number, attempt, key or "", sha256 or "", outcome, seconds or 0.0, bool(old)))
+        terms = (form.attempt, form.late)
+        train = form.settings.get("train", False)
         return tuple(
-            grade_of(student, tries[student.id], form.attempt, form.late, overrides.get(student.id))
+            grade_of(student, tries[student.id], *terms, overrides.get(student.id), train=train)
             for student in sorted(self._students(), key=lambda student: (student.name.casefold(), student.id))
         )
 

@@ -12,6 +12,8 @@ from grader.classroom.types import ClassReport, Grade, Student
 
 Kind = Literal["better", "worse", "other", "came", "went"]
 
+DIGITS = 9  # of a share: what lies beyond is the noise of binary fractions
+
 # What decides between two grades of as many points. A grade that is still to come is neither better nor worse.
 _RANKS = {"missing": 0, "error": 1, "fail": 2, "pass": 3}
 
@@ -19,8 +21,8 @@ _RANKS = {"missing": 0, "error": 1, "fail": 2, "pass": 3}
 class Change(msgspec.Struct, frozen=True):
     """A student whose grade is no longer what it was: the verdict, or the final score.
 
-    `before` is None for one who `came` to the class, `after` for one who `went`. `kind` compares the points and then
-    the verdicts; it is 'other' where a grade is still to come.
+    `before` is None for one who `came` to the class, `after` for one who `went`. `kind` compares the shares of all
+    points, as other rules may give more of them, and then the verdicts; it is 'other' where a grade is still to come.
     """
 
     student: Student
@@ -76,15 +78,16 @@ def _change(old: ClassReport, new: ClassReport, before: Grade | None, after: Gra
         return Change(after.student, "came", None, after)
     if (before.verdict, before.final) == (after.verdict, after.final):
         return None
-    return Change(after.student, _kind(before, after), before, after, reasons(old, new, before, after))
+    return Change(after.student, _kind(old, new, before, after), before, after, reasons(old, new, before, after))
 
 
-def _kind(before: Grade, after: Grade) -> Kind:
+def _kind(old: ClassReport, new: ClassReport, before: Grade, after: Grade) -> Kind:
     if "waiting" in (before.verdict, after.verdict):
         return "other"
-    was, now = _standing(before), _standing(after)
+    was, now = _standing(old, before), _standing(new, after)
     return "better" if now > was else "worse" if now < was else "other"
 
 
-def _standing(grade: Grade) -> tuple[float, int]:
-    return grade.final or 0.0, _RANKS[grade.verdict]
+def _standing(report: ClassReport, grade: Grade) -> tuple[float, int]:
+    whole = grade.max_score or report.max_score or 1.0  # without a report there is only what the class can get
+    return round((grade.final or 0.0) / whole, DIGITS), _RANKS[grade.verdict]

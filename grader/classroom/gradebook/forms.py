@@ -9,7 +9,19 @@ from typing import Any, Literal
 
 import msgspec
 
-from grader.classroom.types import Alias, Attempt, Class, Course, LatePolicy, RuleOutcome, TimeSource, Unmatched
+from grader.classroom.types import (
+    Alias,
+    AlikeGroup,
+    Attempt,
+    Class,
+    ClassReport,
+    Course,
+    Grade,
+    LatePolicy,
+    RuleOutcome,
+    TimeSource,
+    Unmatched,
+)
 from grader.report import ACCURACY, Verdict
 from grader.rules import Rule
 from grader.settings import reproduction
@@ -110,6 +122,33 @@ def class_form(
         run=run,
         again=again,
     )
+
+
+def report_of(
+    form: ClassForm, grades: tuple[Grade, ...], alike: tuple[AlikeGroup, ...] = (), starter: str = ""
+) -> ClassReport:
+    return ClassReport(
+        title=form.title,
+        rules_file=form.rules_file,
+        rules_sha256=form.rules_sha256,
+        version=form.version,
+        made=form.made,
+        attempt=form.attempt,
+        late=form.late,
+        max_score=form.max_score,
+        rules=tuple(rule.id for rule in form.rules),
+        grades=grades,
+        unmatched=form.unmatched,
+        alike=alike,
+        aliases=form.aliases,
+        starter=starter,
+    )
+
+
+def awaited(found: Class, course: Course, now: datetime) -> ClassReport:
+    """Return the report on a class of which nothing is graded yet, to see what could be written of it."""
+    grades = tuple(Grade(student, "waiting") for student in found.students)
+    return report_of(class_form(found, course, "latest", LatePolicy(), now), grades)
 
 
 def attempt_form(attempt: Attempt) -> AttemptForm:

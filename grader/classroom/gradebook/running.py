@@ -40,7 +40,10 @@ class RunLock:
             try:
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             except OSError as error:
-                raise GradebookError(f"{self._path} cannot be written: {error.strerror}") from None
+                raise GradebookError(
+                    f"{self._path} cannot be made ({error.strerror}): a run needs a gradebook in a folder that can be"
+                    " written to"
+                ) from None
             try:
                 _lock(descriptor)
                 if _is_at(descriptor, self._path):

@@ -40,12 +40,17 @@ def grade_of(
     attempt: Literal["latest", "best"],
     policy: LatePolicy,
     override: Override | None,
+    *,
+    train: bool = False,
 ) -> Grade:
-    """Return the row of a student whose attempts stand in the order of their numbers."""
+    """Return the row of a student whose attempts stand in the order of their numbers.
+
+    `train` says whether models are trained, so that a result without that is not the last.
+    """
     if not tries:
         grade = Grade(student, "missing", headline=MISSING)
     else:
-        grades = [_grade(student, tried, policy) for tried in tries]
+        grades = [_grade(student, tried, policy, train) for tried in tries]
         grade = msgspec.structs.replace(_COUNTING[attempt](grades), attempts=len(tries))
     if override is None or override.points is None:
         return grade
@@ -65,7 +70,7 @@ def _best(grades: Sequence[Grade]) -> Grade:
 _COUNTING = {"latest": _latest, "best": _best}
 
 
-def _grade(student: Student, tried: Tried, policy: LatePolicy) -> Grade:
+def _grade(student: Student, tried: Tried, policy: LatePolicy, train: bool) -> Grade:
     """Return what an attempt would come to if it were the one that counts."""
     form = tried.form
     late = late_seconds(student.due, form.submitted)
@@ -95,6 +100,7 @@ def _grade(student: Student, tried: Tried, policy: LatePolicy) -> Grade:
         seconds=tried.seconds,
         error="" if outcome.error is None else outcome.error.code,
         earlier=tried.earlier,
+        untrained=train and any(rule.status == "skipped" for rule in outcome.rules),
     )
     if outcome.error is not None:
         return grade  # no rule was judged: that is no score, and not 0 points either

@@ -38,7 +38,7 @@ def finds(store: Store, entries: Iterable[Entry], time_source: TimeSource, *, ro
             top = list(itertools.islice(store.entries(entry.name), ENTRIES_CAP))
             if any(inner.name == ".git" for inner in top):
                 checkouts.append(entry.name)
-            elif any(is_readable(inner.name) for inner in top):
+            elif any(not inner.name.startswith(".") for inner in top):
                 result.add(_folder(store, entry.name, top, time_source))
             else:
                 result.left.append((entry.name, "a folder with nothing in it that can be seen"))

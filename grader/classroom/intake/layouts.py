@@ -10,7 +10,7 @@ from grader.classroom.intake.finds import Finds
 from grader.classroom.intake.problems import IntakeError
 from grader.classroom.intake.stores import Below, Store, is_handed, joined
 from grader.classroom.types import TimeSource
-from grader.manifest import Entry, is_readable
+from grader.manifest import Entry, Kind, is_readable
 
 OTHERS = "not named as {} names what was handed in"
 
@@ -55,15 +55,19 @@ def finds(store: Store, entries: Iterable[Entry], time_source: TimeSource, *, ro
     return result
 
 
+def lone(entries: Iterable[Entry], kind: Kind) -> str:
+    """Return the file or folder that holds all that can be handed in, whatever lies beside it; '' if there is none."""
+    handed = [entry for entry in entries if entry.kind == "folder" or is_handed(entry.name)]
+    return handed[0].name if len(handed) == 1 and handed[0].kind == kind else ""
+
+
 def wrapped(store: Store, entries: list[Entry], own_name: str) -> str:
     """Return the folder that holds the whole class, where everything lies in one; '' where it does not.
 
     `own_name` is what a zip file would call such a folder. Raises IntakeError where it may as well be one student's.
     """
-    if len(entries) != 1 or entries[0].kind != "folder":
-        return ""
-    name = entries[0].name
-    if moodle.part_of(entries[0]) or store.kind(joined(name, ".git")) is not None:
+    name = lone(entries, "folder")
+    if not name or moodle.part_of(Entry(name, "folder")) or store.kind(joined(name, ".git")) is not None:
         return ""
     inner = listing(store, name)
     if name == own_name or any(_is_told(store, name, entry) for entry in inner):
@@ -76,12 +80,17 @@ def wrapped(store: Store, entries: list[Entry], own_name: str) -> str:
         and not any(subfolder.casefold() in _OF_CODE for subfolder in subfolders)
     )
     if ambiguous:
-        shown = ", ".join(subfolders[:3])
+        shown = ", ".join(subfolders[:3]) + (", …" if len(subfolders) > 3 else "")
         raise IntakeError(
-            f"all lies in one folder, {name!r}, which holds {shown}{', …' if len(subfolders) > 3 else ''}: is that the "
-            f"class, or one student's work? Name the folder in which each student has one: …/{name}"
+            f"all that can be handed in lies in one folder, {name!r}, which holds {shown}: is that the class, or one "
+            f"student's work? Name the folder in which each student has one: …/{name}"
         )
     return ""
+
+
+def is_download(store: Store) -> bool:
+    """Tell whether something in a tree is named as platforms name what a whole class handed in."""
+    return any(canvas.part_of(entry) or moodle.part_of(entry) for entry in listing(store))
 
 
 def below(store: Store, folder: str) -> Store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,8 +28,10 @@ from grader.render.escape import visible
 LOOKED_FOR = (
     "a folder, a zip file or a git checkout for each student, or names as Canvas and Moodle give them in a download"
 )
+NAME = 40  # characters of a column's name
 WAY_OUT = (
-    "Move each student's files into a folder of their own, or say whose they are in a roster with a column 'path'."
+    "Move each student's files into a folder of their own, or say whose they are in a roster with a column 'path'. "
+    "To grade a single submission, leave out 'class'."
 )
 
 
@@ -43,7 +46,7 @@ def read_class(path: str, roster: str | None = None, file: str | None = None) ->
     found = Held() if enrolled is None else Held.of(enrolled.enrolled)
     layout = _told_by_names(root, found) if enrolled is None else _told_by_roster(root, enrolled, found)
     if found.is_empty:
-        raise IntakeError(_nothing(root, found))
+        raise IntakeError(_nothing(root, found) + ("" if enrolled is None else _unused(enrolled, "\n")))
     if enrolled is not None:
         found.refuse_unsure(enrolled)
     attempts = [
@@ -87,6 +90,7 @@ def _root(path: str, roster: str | None) -> _Root:
         if place.is_dir():
             folder = Folder(place)
             entries = [entry for entry in layouts.listing(folder) if not _is_same(place / entry.name, roster)]
+            _refuse_packed(place, shown, entries)
             return _Root(folder, shown, "", "file", entries)
         archive = open_archive(place, shown)
     except FileNotFoundError:
@@ -97,6 +101,17 @@ def _root(path: str, roster: str | None) -> _Root:
     except (OSError, ValueError) as error:
         raise IntakeError(f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return _Root(archive, shown, place.stem, "archive", layouts.listing(archive), archive.faults)
+
+
+def _refuse_packed(place: Path, shown: str, entries: Sequence[Entry]) -> None:
+    """Raise IntakeError where all that a folder holds is the zip file of a whole class, not of a student."""
+    name = layouts.lone(entries, "file")
+    if not name.lower().endswith(".zip"):
+        return
+    with suppress(ArchiveError, OSError):
+        if layouts.is_download(open_archive(place / name, shown)):
+            path = Path(shown, shown_path(name))
+            raise IntakeError(f"{path} holds the submissions of a whole class: name it in place of its folder")
 
 
 def _is_same(path: Path, roster: str | None) -> bool:
@@ -110,6 +125,7 @@ def _told_by_names(root: _Root, found: Held) -> str:
     """Find the submissions and their students by names alone, and return the layout in words."""
     folder = layouts.wrapped(root.store, root.entries, root.stem)
     entries = layouts.listing(root.store, folder) if folder else root.entries
+    found.left += layouts.finds(root.store, _beside(root, folder), root.time_source, roster=False).left
     result = layouts.finds(layouts.below(root.store, folder), entries, root.time_source, roster=False)
     for find in sorted(result.found, key=_by_student):
         found.add(find.who.id, _moved(find, folder))
@@ -131,7 +147,8 @@ def _told_by_roster(root: _Root, roster: Roster, found: Held) -> str:
             found.add(other.student.id, find, by="its name")
     found.left += [*root.faults, *lost]
     folder = "" if claimed else _wrapped(root, index)
-    rest = [(folder, layouts.listing(root.store, folder))] if folder else claims.rest(root.entries)
+    inside = [("", _beside(root, folder)), (folder, layouts.listing(root.store, folder))]
+    rest = inside if folder else claims.rest(root.entries)
     told = [f"paths in {roster.file}"] if claimed else []
     for place, entries in rest:
         store = layouts.below(root.store, place)
@@ -140,18 +157,28 @@ def _told_by_roster(root: _Root, roster: Roster, found: Held) -> str:
     groups = {one.student.group for one in roster.enrolled} - {""}
     count = "1 group hands" if len(groups) == 1 else f"{len(groups):,} groups hand"
     by = f"; {count} in together, by the column {roster.group_column!r} of {roster.file}"
-    return " and ".join(told) + (by if groups else "")
+    return " and ".join(told) + (by if groups else "") + _unused(roster)
+
+
+def _unused(roster: Roster, joint: str = "; ") -> str:
+    """Return which columns of a roster mean nothing here: one of them may be misspelled."""
+    if not roster.unused:
+        return ""
+    shown = ", ".join(repr(name[:NAME]) for name in roster.unused[:SHOWN])
+    return f"{joint}{roster.file} has columns that are not used: {shown}{', …' if len(roster.unused) > SHOWN else ''}"
 
 
 def _wrapped(root: _Root, index: Index) -> str:
     """Return the folder that holds the whole class; one that is called like a student of the roster does not."""
-    if len(root.entries) == 1:
-        lone = layouts.finds(root.store, root.entries, root.time_source, roster=True).found
-        if any(not isinstance(index.owner(find.who), str) for find in lone):
-            return ""
-        if root.entries[0].kind == "folder":
-            return root.entries[0].name
-    return ""
+    name = layouts.lone(root.entries, "folder")
+    folder = [entry for entry in root.entries if entry.name == name]
+    found = layouts.finds(root.store, folder, root.time_source, roster=True).found
+    return "" if any(not isinstance(index.owner(find.who), str) for find in found) else name
+
+
+def _beside(root: _Root, folder: str) -> list[Entry]:
+    """Return what lies beside the folder that holds the whole class, where there is one."""
+    return [entry for entry in root.entries if folder and entry.name != folder]
 
 
 def _matched(result: Finds, place: str, index: Index, found: Held) -> Iterable[str]:

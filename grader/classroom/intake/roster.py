@@ -105,11 +105,15 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """A whole roster, in its order; `group_column` is what the column of groups is called, '' where there is none."""
+    """A whole roster, in its order; `group_column` is what the column of groups is called, '' where there is none.
+
+    `unused` are the columns that mean nothing here, as they are called; none of a platform's, which has many.
+    """
 
     file: str
     enrolled: tuple[Enrolled, ...]
     group_column: str = ""
+    unused: tuple[str, ...] = ()
 
 
 def read_roster(path: str) -> Roster:
@@ -126,7 +130,10 @@ def read_roster(path: str) -> Roster:
     if not reading.enrolled:
         raise IntakeError(f"{table.file}: the roster names no student. Give each a row below the names of the columns.")
     place = reading.places.get("group")
-    return Roster(table.file, tuple(reading.enrolled.values()), "" if place is None else columns[place])
+    group = "" if place is None else columns[place]
+    used = {*reading.places.values()} if kind == "own" else range(len(columns))
+    unused = [name for number, name in enumerate(table.columns.cells) if name and number not in used]
+    return Roster(table.file, tuple(reading.enrolled.values()), group, tuple(unused))
 
 
 def heading(name: str) -> str:

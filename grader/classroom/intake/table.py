@@ -42,7 +42,7 @@ def read_table(path: str) -> Table:
     text = _text(_bytes(path, file), file)
     first, _, rest = text.partition("\n")
     told = first.strip().lower().startswith("sep=") and len(first.strip()) == len("sep=;")
-    delimiter = first.strip()[-1] if told else _delimiter(first)
+    delimiter = first.strip()[-1] if told else _delimiter(text.lstrip("\n").partition("\n")[0])
     rows = list(_rows(rest if told else text, delimiter, 2 if told else 1, file))
     if not rows:
         raise IntakeError(f"{file}: the roster is empty. Its first line names the columns: id, name, email, …")

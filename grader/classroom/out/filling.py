@@ -61,13 +61,16 @@ def point_cells(sheet: Sheet, column: int, graded: Mapping[int, Grade], scoring:
 
 
 def notes_of(graded: Mapping[int, Grade], scoring: Scoring, report: ClassReport) -> Iterator[str]:
-    """Tell of students without points or with those of before, of scaling, and of rounding."""
+    """Tell of students without points, or with those of before or without training, of scaling, and of rounding."""
     without = [named(grade.student) for grade in graded.values() if grade.final is None]
     if without:
         yield f"without points, left as they were: {listed(without)}"
     before = [named(grade.student) for grade in graded.values() if grade.earlier]
     if before:
         yield f"with a result from before, as they were not graded again yet: {listed(before)}"
+    untrained = [named(grade.student) for grade in graded.values() if grade.untrained]
+    if untrained:
+        yield f"with the points of a model that was not trained yet: {listed(untrained)}"
     if scoring.factor != 1:
         whole = scoring.points(report.max_score)
         yield f"scaled: the rules' {report.max_score:g} points are {whole:f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grader.classroom.names import joint
 from grader.render.escape import shortened, visible
 
 LISTED = 60  # names in one note
@@ -36,5 +37,5 @@ class Filled:
 
 def listed(names: Sequence[str]) -> str:
     """Return names as part of a sentence, the first of them where there are many."""
-    shown = ", ".join(shortened(visible(name), LENGTH) for name in names[:LISTED])
+    shown = joint(names).join(shortened(visible(name), LENGTH) for name in names[:LISTED])
     return f"{shown} and {len(names) - LISTED:,} more" if len(names) > LISTED else shown

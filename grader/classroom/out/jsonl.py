@@ -8,6 +8,7 @@
 | `verdict` | `pass`, `fail`, `error` (could not be graded), `missing` (nothing handed in), `waiting` (not graded yet) |
 | `score`, `max_score` | points by the rules, and how many there were to get; null where there is no report |
 | `penalty`, `late_seconds` | points that lateness costs, and how late the submission is |
+| `late` | whether it is late: by its times, or else by the platform's word, which costs nothing; null if nobody says |
 | `final` | what counts: the override, or else the score less the penalty; null where there is none |
 | `override` | null, or `points`, `reason`, `author`, `at` |
 | `headline` | what came of it, in a line |
@@ -15,6 +16,7 @@
 | `rules` | by id: `status` (`pass`, `fail`, `error`, `skipped`), `points`, `max_points`, `message` |
 | `attempt`, `attempts` | the number of the attempt that counts, and how many there are |
 | `from_before` | true where the last run was to grade it again and has not, or not yet: the result is an older one |
+| `untrained` | true where its training is still to come, or failed through a fault of s5-grade: `score` is without it |
 | `submitted`, `time_source` | when it was handed in (RFC 3339), and from where that is known |
 | `parameters`, `accuracy` | of the model; null where they are not known |
 | `seconds` | how long grading took |
@@ -55,6 +57,7 @@ def _record(grade: Grade) -> dict[str, Any]:
         "score": grade.score,
         "max_score": grade.max_score,
         "penalty": grade.penalty,
+        "late": grade.late,
         "late_seconds": grade.late_seconds,
         "final": grade.final,
         "override": grade.override,
@@ -72,6 +75,7 @@ def _record(grade: Grade) -> dict[str, Any]:
         "attempt": grade.attempt,
         "attempts": grade.attempts,
         "from_before": grade.earlier,
+        "untrained": grade.untrained,
         "submitted": grade.submitted,
         "time_source": grade.time_source,
         "parameters": grade.parameters,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from grader.classroom.page.overview import class_page
-from grader.classroom.page.write import PagesError, Written, student_page, write_pages
+from grader.classroom.page.write import PagesError, Written, refuse_foreign, student_page, write_pages
 
-__all__ = ["PagesError", "Written", "class_page", "student_page", "write_pages"]
+__all__ = ["PagesError", "Written", "class_page", "refuse_foreign", "student_page", "write_pages"]

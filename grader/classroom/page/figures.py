@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean, median
 
-from grader.classroom.page.rows import VERDICTS, duration, shown_time
+from grader.classroom.page.rows import VERDICTS, duration, shown_points, shown_time
 from grader.classroom.types import ClassReport, Grade
 
 
@@ -66,14 +66,14 @@ def segments(report: ClassReport) -> tuple[Segment, ...]:
 def facts(report: ClassReport) -> tuple[Fact, ...]:
     """Return the numbers of a class."""
     finals = [grade.final for grade in report.grades if grade.final is not None]
-    late = [grade for grade in report.grades if grade.late_seconds > 0]
+    late = [grade for grade in report.grades if grade.late]
     by_hand = sum(grade.override is not None for grade in report.grades)
     seconds = sum(grade.seconds for grade in report.grades)
     students = "1 student" if len(report.grades) == 1 else f"{len(report.grades):,} students"
     found = [Fact("Handed in", f"{len(_handed_in(report)):,}", f"of {students}")]
     if finals and report.max_score:
         found += [
-            Fact("Median", f"{median(finals):.4g}", f"of {report.max_score:g} points"),
+            Fact("Median", shown_points(median(finals)), f"of {report.max_score:g} points"),
             Fact("Mean", f"{fmean(finals):.1f}", f"of {report.max_score:g} points"),
         ]
     if late:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from grader.classroom.page.rows import VERDICTS
+from grader.classroom.page.rows import VERDICTS, shown_points
 from grader.classroom.types import ClassReport
 
 BINS = 20
@@ -94,7 +94,7 @@ def histogram(report: ClassReport) -> Histogram | None:
         tuple(_bin(place, low, step, number, found, most) for place in range(number) if heights[place]),
         tuple(Tick(_across(tick, low, step * number), f"{tick:g}") for tick in _ticks(low, step, number)),
         tuple(Tick(_down(count, most), f"{count:,}") for count in range(0, most + 1, line)),
-        Tick(_across(middle, low, step * number), f"median {middle:.4g}"),
+        Tick(_across(middle, low, step * number), f"median {shown_points(middle)}"),
     )
 
 

@@ -44,6 +44,8 @@ JOINED = (
 APART = "Graded as students of their own, as nobody says otherwise. A roster tells who they are."
 EARLIER = "The last run was to grade these again, and has not, or not yet: they have the result of before."
 
+UNTRAINED = "Their points are without training, which is still to come, or which a fault of s5-grade kept from ending."
+
 
 def look(report: ClassReport, rows: Sequence[Row]) -> tuple[Topic, ...]:
     """Return the lists that are not empty."""
@@ -67,6 +69,7 @@ def look(report: ClassReport, rows: Sequence[Row]) -> tuple[Topic, ...]:
         Topic("several-names", "Several names", _aliases(report, by_id, joined=True), JOINED),
         Topic("namesakes", "Nearly the same name", _aliases(report, by_id, joined=False), APART),
         Topic("earlier", "From before", _where(rows, lambda row: row.grade.earlier), EARLIER, inline=True),
+        Topic("untrained", "Not trained yet", _where(rows, lambda row: row.grade.untrained), UNTRAINED, inline=True),
         Topic("missing", "Nothing handed in", _with(rows, "missing"), inline=True),
         Topic("waiting", "Not graded yet", _with(rows, "waiting"), inline=True),
         Topic("slow", "Slowest", tuple(Entry((row,), (), duration(row.grade.seconds)) for row in slow)),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from grader.classroom.page.figures import bars, facts, headline, segments, terms
 from grader.classroom.page.histogram import FRAME, histogram
 from grader.classroom.page.look import look
-from grader.classroom.page.rows import COLUMNS, VERDICTS, rows, shown_time
+from grader.classroom.page.rows import COLUMNS, VERDICTS, rows, shown_points, shown_time
 from grader.classroom.types import ClassReport, Grade
 from grader.render.html import base_style, digest_of, templates_of
 
@@ -53,5 +53,5 @@ def _asset(name: str) -> str:
 def _environment() -> Environment:
     environment = templates_of("grader.classroom.page")
     environment.globals |= {"frame": FRAME}
-    environment.filters |= {"time": shown_time}
+    environment.filters |= {"time": shown_time, "points": shown_points}
     return environment

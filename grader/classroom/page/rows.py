@@ -52,7 +52,7 @@ PLAIN = (PASSED, MISSING, WAITING)  # headlines that say what the verdict does
 
 
 def _tells_of_time(grade: Grade) -> bool:
-    return grade.submitted is not None or grade.attempts > 1
+    return grade.submitted is not None or grade.attempts > 1 or bool(grade.late)
 
 
 COLUMNS = (
@@ -110,6 +110,11 @@ def shown_time(at: datetime | None, beside: datetime | None) -> str:
     return f"{at.day} {at:%b}{year}, {at:%H:%M}{zone}"
 
 
+def shown_points(points: float) -> str:
+    """Return points for people, with two decimals at most."""
+    return f"{points:,.2f}".rstrip("0").rstrip(".")
+
+
 def duration(seconds: float) -> str:
     """Return a length of time in its largest unit."""
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
@@ -130,7 +135,7 @@ def _row(report: ClassReport, grade: Grade, href: str | None, place: int) -> Row
         below=" · ".join(
             shortened(text, NAME)
             for text in (student.id, student.section, student.group)
-            if text and text != student.name
+            if text not in ("", student.name or student.id)
         ),
         found_by=shortened(" ".join(filter(None, (student.email, *student.platform.values(), grade.path))), HEADLINE),
         headline="" if grade.headline in PLAIN else shortened(grade.headline, HEADLINE),
@@ -141,7 +146,7 @@ def _row(report: ClassReport, grade: Grade, href: str | None, place: int) -> Row
         points=tuple(_points(grade)),
         handed_in=shown_time(grade.submitted, report.made),
         handed_in_notes=(f"attempt {grade.attempt} of {grade.attempts}",) if grade.attempts > 1 else (),
-        late=f"{duration(grade.late_seconds)} late" if grade.late_seconds > 0 else "",
+        late=_late(grade),
         keys={
             "verdict": place,
             "rules": len(failed) if grade.rules else None,
@@ -153,13 +158,20 @@ def _row(report: ClassReport, grade: Grade, href: str | None, place: int) -> Row
     )
 
 
+def _late(grade: Grade) -> str:
+    """Return by how much a submission is late; a platform may know no more than that it is."""
+    if grade.late_seconds > 0:
+        return f"{duration(grade.late_seconds)} late"
+    return "late" if grade.late else ""
+
+
 def _points(grade: Grade) -> list[str]:
     """Return how the final points came about, where they are not the score."""
     found = []
     if grade.override is not None:
         found.append("set by hand" + (f", was {grade.score:g}" if grade.score is not None else ""))
     elif grade.penalty:
-        found.append(f"{grade.score or 0:g} − {grade.penalty:.4g} late")
+        found.append(f"{shown_points(grade.score or 0)} − {shown_points(grade.penalty)} late")
     return found
 
 

@@ -54,6 +54,13 @@ def write_pages(folder: Path, report: ClassReport, report_of: Callable[[str], Re
         raise PagesError(f"{place}: {error.strerror}. Name another folder for the pages.") from None
 
 
+def refuse_foreign(folder: Path) -> None:
+    """Raise PagesError where a folder has an index page that is none of ours, as one's own site has."""
+    index = folder / INDEX
+    if os.path.lexists(index) and not (folder / LISTING).exists():
+        raise PagesError(f"{index} is there and was not written by s5-grade. Name another folder for the pages.")
+
+
 def page_name(student: str) -> str:
     """Return the name of a student's page: the same for the same id, on every file system another for another id."""
     plain = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode().lower()
@@ -69,8 +76,11 @@ def student_page(report: Report, grade: Grade) -> str:
 
 
 def _write(folder: Path, report: ClassReport, report_of: Callable[[str], Report | None]) -> Written:
+    refuse_foreign(folder)
     students = folder / STUDENTS
     students.mkdir(parents=True, exist_ok=True)
+    if not (folder / LISTING).exists():
+        _put(folder / LISTING, b"{}\n")  # from now on the folder is ours, whatever interrupts us
     before = _listing(folder)
     pages: dict[str, str] = {}
     linked: dict[str, str] = {}
