@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
 
 TEXT_CAP = 4 * 1024 * 1024  # code points of one text
 NOTEBOOK_CAP = 64 * 1024 * 1024  # bytes; figures inside a notebook make it large
@@ -32,6 +32,8 @@ _OTHER_LANGUAGES = frozenset(
     " system".split()
 )
 _CELL_MARK = re.compile(r"# Code cell (\d+)")
+
+Place = Literal["fresh", "inside", "command"]
 
 _TOKEN = re.compile(r"""#|\\$|'''|\"\"\"|['"]|[()\[\]{}]""")
 _CLOSING = {
@@ -185,9 +187,7 @@ def _without_magics(text: str) -> str:
     if not _SUSPECT.search(text):
         return text
     lines = text.split("\n")
-    return "\n".join(
-        _plain(line) if fresh else line for line, fresh in zip(lines, _begins_statement(lines), strict=True)
-    )
+    return "\n".join(_READ_AS[place](line) for line, place in zip(lines, _places(lines), strict=True))
 
 
 def _plain(line: str) -> str:
@@ -199,13 +199,14 @@ def _plain(line: str) -> str:
     return line
 
 
-def _begins_statement(lines: Iterable[str]) -> Iterator[bool]:
-    """Tell for each line whether it stands outside every string, bracket and continued line."""
-    quote, depth, continued = "", 0, False
+def _places(lines: Iterable[str]) -> Iterator[Place]:
+    """Tell for each line where it stands: inside a string, bracket or continued line, or a command's, or in none."""
+    quote, depth, continued, command = "", 0, False, False
     for line in lines:
         fresh = not quote and depth == 0 and not continued
-        yield fresh
-        if fresh and _MAGIC.match(line):
+        yield "command" if command else "fresh" if fresh else "inside"
+        if command or (fresh and _MAGIC.match(line)):
+            command = line.rstrip().endswith("\\")
             continue  # quotes in a shell command open no string
         position, continued = 0, False
         while True:
@@ -226,3 +227,6 @@ def _begins_statement(lines: Iterable[str]) -> Iterator[bool]:
                 quote = token[0]
             else:
                 depth = max(0, depth + (1 if token[0] in "([{" else -1))
+
+
+_READ_AS: dict[Place, Callable[[str], str]] = {"fresh": _plain, "inside": str, "command": "# {}".format}

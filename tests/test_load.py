@@ -376,6 +376,8 @@ ONE_MODEL = {
     "    return add\n"
     + NET.replace("    def forward", "@add_to(Net)\ndef forward").replace("\n        return", "\n    return"),
     "a block that nothing uses": NET + BLOCK + BLOCK.replace("Block", "SpatialAttention"),
+    "a helper that nothing uses": NET + "class Lambda(nn.Module):\n    def __init__(self, func):\n"
+    "        super().__init__()\n        self.func = func\n    def forward(self, x):\n        return self.func(x)\n",
 }
 
 
@@ -671,6 +673,15 @@ def test_several_models_are_asked_about(case: str) -> None:
     assert (refusal.code, refusal.candidates, refusal.option) == ("ambiguous", names, "--class")
     for name in names:
         assert output(loaded(HEAD + text, class_name=name)) == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["block", "conv_bn_relu", "make_layer", "convblock2"])
+def test_a_function_that_makes_a_part_is_no_model_beside_one(name: str) -> None:
+    part = f"def {name}(a=1, b=8):\n    return nn.Sequential(nn.Conv2d(a, b, 3), nn.ReLU())\n"
+    assert width(loaded(HEAD + NET + part)) == 4
+    assert width(loaded(HEAD + part + NET + "model = Net(16)\n")) == 16
+    assert refused(HEAD + NET + part.replace(name, "conv_net")).candidates == ("Net", "conv_net")
+    assert len(list(loaded(HEAD + part).model)) == 2, "with nothing beside it, it is what is graded"
 
 
 def test_an_ambiguous_file_is_told_with_lines() -> None:
@@ -1148,6 +1159,19 @@ def test_a_notebook() -> None:
     found = loaded(notebook(*cells), "model.ipynb")
     assert (width(found), output(found)) == (16, (2, 10))
     assert found.loaded.span == Span("model.ipynb", 25, 1, 25, 27)
+
+
+def test_a_cell_that_can_not_be_read_is_told_where_what_it_binds_is_missed() -> None:
+    cells = [HEAD + "print 1", NET, "model = Net(WIDTH)"]
+    assert refused(notebook(*cells), "S5.ipynb").message.startswith("S5.ipynb, cell 1, line 4, is not Python")
+    cells[0] = HEAD
+    found = refused(notebook(*cells, "print 1"), "S5.ipynb")
+    assert found.message == "NameError: name 'WIDTH' is not defined (in the constructor)"
+
+
+def test_a_notebook_without_a_model_is_told_so() -> None:
+    found = refused(notebook("print(1)"), "S5.ipynb")
+    assert (found.message, found.fix) == ("S5.ipynb defines no model", "Define class Net(nn.Module) in it.")
 
 
 def test_an_old_notebook() -> None:

@@ -60,6 +60,7 @@ MAGICS = {
     "%matplotlib inline": "# %matplotlib inline",
     "!pip install x 'y": "# !pip install x 'y",
     "    !ls": "    pass  # !ls",
+    "!pip install \\\n  'torch \\\n  x\ny = '1'": "# !pip install \\\n#   'torch \\\n#   x\ny = '1'",
     "\t%time f()": "\tpass  # %time f()",
     "?print": "# ?print",
     "Net??": "# Net??",

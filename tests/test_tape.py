@@ -226,6 +226,19 @@ def test_reading_an_activation_is_refused(forward: str, shown: str) -> None:
     assert found.span.line == FIRST + 1
 
 
+@pytest.mark.parametrize("keep", ["keep = y.detach().numpy()", "keep = y.numpy()"])
+def test_a_hook_that_reads_an_activation_is_told_as_such(keep: str) -> None:
+    hook = f"def look(m, x, y):\n    {keep}\n    keep[:] = 0\n"
+    text = net("return self.conv(x).mean((2, 3))") + hook + "model = Net()\nmodel.conv.register_forward_hook(look)\n"
+    with pytest.raises(Refused) as caught:
+        capture_text(text)
+    found = caught.value.refusal
+    assert found.span is not None
+    assert text.split("\n")[found.span.line - 1].strip() == keep
+    assert found.fix.startswith("Remove the hook when it has done its work")
+    assert found.message.startswith("a hook reads the value of an activation" if "detach" in keep else "RuntimeError")
+
+
 def test_refusal_survives_a_catch_all() -> None:
     found = refusal("try:\n    x = x * x.sum().item()\nexcept BaseException:\n    pass\nreturn x")
     assert found.message == READ.format(".item()")
@@ -234,9 +247,7 @@ def test_refusal_survives_a_catch_all() -> None:
 @pytest.mark.parametrize(
     ("forward", "name"),
     [
-        ("return x.sort(1)[0]", "sort"),
-        ("return torch.topk(x, 10)[0]", "topk"),
-        ("return torch.gather(x, 1, torch.zeros(len(x), 10, dtype=torch.long))", "gather"),
+        ("return torch.take(x, torch.zeros(len(x), 10, dtype=torch.long))", "take"),
         ("return x.as_strided((x.size(0), 10), (10, 1))", "as_strided"),
         ("return torch.fft.fft(x).real", "fft_fft"),
         ("x.detach().resize_(3, 10)\nreturn x", "resize_"),
@@ -249,6 +260,13 @@ def test_unknown_operator_is_refused_with_its_line(forward: str, name: str) -> N
         "unsupported",
         f"the torch function '{name}' is not in the grader's operator table",
     )
+    assert found.span is not None
+    assert found.span.line == FIRST + 1
+
+
+def test_one_hot_needs_the_number_of_classes() -> None:
+    found = refusal("return F.one_hot(x.flatten(1).argmax(1)).float()")
+    assert (found.code, found.message) == ("unsupported", "one_hot is not told how many classes there are")
     assert found.span is not None
     assert found.span.line == FIRST + 1
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
 from torch import nn
 
+from grader.notebook import is_notebook
 from grader.protocol import CaptureJob, Refusal
 from grader.worker import places
 from grader.worker.candidates import Candidate, Found
@@ -100,17 +102,17 @@ class Choice:
         )
 
     def _may_learn(self, definitions: Definitions, candidate: Candidate) -> bool:
-        """A module that learns nothing (Flatten, Swish) is no model beside one that does."""
-        if candidate.kind != "class":
-            return True
+        """A module that learns nothing (Flatten, transforms in a row) is no model beside one that does."""
         made = definitions.made.get(candidate.leaf.index)
-        if made is None or required_arguments(made):
+        in_a_row = candidate.kind == "instance" and candidate.target.endswith(".Sequential")
+        if in_a_row:
+            made = partial(definitions.find, candidate.bound)
+        elif candidate.kind != "class" or made is None or required_arguments(made):
             return True
         try:
-            module = made()
-            return any(True for _ in module.parameters())
-        except Exception:
-            return True
+            return any(True for _ in made().parameters())
+        except (Exception, SystemExit):
+            return not in_a_row or not _holds_tools(definitions, candidate)
         finally:
             seed(self.job.seed)
 
@@ -152,7 +154,7 @@ class Choice:
         if definitions.syntax is not None:
             return refuse_exception(definitions.syntax, "load", self.job)
         message = f"{entry} defines no model"
-        if _NOTEBOOK.match(self.job.files[entry]):
+        if _NOTEBOOK.match(self.job.files[entry]) and not is_notebook(entry):
             why = "It holds a notebook under the name of a Python file."
             return Refusal("no-model", message, why=why, fix="Give its name the ending .ipynb.")
         inner = _inner_model(definitions)
@@ -207,6 +209,12 @@ def _is_likely(definitions: Definitions, item: Candidate) -> bool:
     foreign = "." in item.target and not item.target.startswith("torch.")
     look = definitions.outline.effects.taken_apart(getattr(item.leaf.node, "value", None))
     return not foreign and not look and (not item.bound or bool(MODEL_NAME.match(item.bound)))
+
+
+def _holds_tools(definitions: Definitions, candidate: Candidate) -> bool:
+    """Tell whether a candidate is made of what a package provides that prepares images, logs or measures."""
+    imports = definitions.outline.imports
+    return any(is_tool(imports[name].path) for name in candidate.leaf.reads if name in imports)
 
 
 def _built_in_main(definitions: Definitions, models: tuple[Candidate, ...]) -> list[tuple[int, str]]:

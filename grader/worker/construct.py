@@ -122,7 +122,7 @@ def _rebindings(outline: Outline, candidate: Candidate, limit: int | None) -> li
     for leaf in outline.leaves[candidate.leaf.index + 1 : limit]:
         if leaf.main or leaf.program:
             continue
-        if name in leaf.binds and isinstance(leaf.node, ast.Assign):
+        if name in leaf.binds and isinstance(leaf.node, (ast.Assign, ast.AnnAssign)) and leaf.node.value is not None:
             given = outline.effects.passed_on(leaf.node.value) or leaf.node.value
             if not keeps(given, name) and name not in leaf.changes:
                 if construction(leaf.node.value) is not None and not mentions(leaf.node.value, {name}):

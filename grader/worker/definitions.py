@@ -5,13 +5,16 @@ import __future__
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from grader.worker.effects import Effects, owners
-from grader.worker.expressions import root_of
+from grader.worker.expressions import Function, root_of
+from grader.worker.hooks import REGISTER
 from grader.worker.statements import DEFINITIONS, IMPORTS, Leaf, Path, bare_calls, bound_by, scan
 
+Elsewhere = Callable[["Outline", str], tuple[Effects, Function] | None]
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
@@ -31,7 +34,7 @@ class Import:
 class Outline:
     """The top level of one file, taken apart once."""
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, tree: ast.Module, elsewhere: Elsewhere | None = None) -> None:
         self.tree = tree
         self.leaves: list[Leaf] = []
         self.binders: dict[str, list[int]] = defaultdict(list)
@@ -39,7 +42,7 @@ class Outline:
         self.imports: dict[str, Import] = {}
         self.stars: list[Import] = []
         self.classes: list[Leaf] = []
-        self.effects = Effects(self.imports)
+        self.effects = Effects(self.imports, partial(elsewhere, self) if elsewhere is not None else None)
         self.flags = 0
         for node, path, main in _leaves(tree.body, (), False):
             self._add(Leaf(len(self.leaves), node, path, main))
@@ -52,6 +55,8 @@ class Outline:
                 self.takers[owner].add(name)
             owned.difference_update(self.imports)
         for leaf in self.leaves:
+            if any(name.endswith(".") for name in leaf.changes) and self.effects.trains(leaf.node):
+                leaf.changes = {name for name in leaf.changes if not name.endswith(".")}
             leaf.changes |= _reached(leaf.changes, holders)
             for name in leaf.binds:
                 self.binders[name].append(leaf.index)
@@ -95,17 +100,27 @@ class Outline:
             function = decorator.func if isinstance(decorator, ast.Call) else decorator
             if isinstance(function, ast.Name):
                 leaf.changes |= effects.globals_of(function.id)
+                leaf.changes |= effects.globals_of(leaf.node.name) if function.id in effects.functions else set()
                 leaf.changes |= effects.changed_by(decorator) if isinstance(decorator, ast.Call) else set()
             elif (root := root_of(function)) and root not in self.imports:
                 leaf.changes.add(root)
 
     def _holders(self) -> dict[str, set[str]]:
-        """Return, by the names of variables, whose objects they are, gather, or are parts of: `drop = model.drop`."""
+        """Return, by the names of variables, whose objects they are, gather, or are parts of: `drop = model.drop`.
+
+        Under a name with a dot stands what the variable's object keeps in its attributes: `trainer = Trainer(model)`.
+        """
         found: dict[str, set[str]] = defaultdict(set)
+        for name in self.effects.functions:
+            found[name] |= self.effects.returned_by(name)
         for leaf in self.leaves:
+            for call in bare_calls(leaf.node):  # `handles.append(net.conv.register_forward_hook(look))`
+                hooks = [item for item in call.args if getattr(getattr(item, "func", None), "attr", "") in REGISTER]
+                found[root_of(call.func)].update(*map(self.effects.parts_of, hooks))
             for value, targets in _bindings(leaf.node):
                 for name in targets:
                     found[name] |= self.effects.parts_of(value)
+                    found[f"{name}."] |= self.effects.kept_by(value)
         return found
 
     def visible(self, name: str, horizon: int | None) -> list[int]:
@@ -177,7 +192,7 @@ class Outline:
 def _bindings(node: ast.stmt) -> Iterator[tuple[ast.expr, set[str]]]:
     """Yield the values that a statement binds, each with the names it is bound to."""
     for inner in ast.walk(node) if not isinstance(node, DEFINITIONS) else ():
-        if isinstance(inner, (ast.Assign, ast.NamedExpr)):
+        if isinstance(inner, (ast.Assign, ast.AnnAssign, ast.NamedExpr)) and inner.value is not None:
             targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
             names = (item for target in targets for item in ast.walk(target) if isinstance(item, ast.Name))
             yield inner.value, {item.id for item in names if isinstance(item.ctx, ast.Store)}

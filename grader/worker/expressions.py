@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from typing import Union
 
@@ -14,9 +15,13 @@ _WRAPPERS = frozenset(
     "DataParallel DistributedDataParallel DDP compile script trace freeze convert_sync_batchnorm".split()
 )
 # Calls that only programs make: a statement that makes one is never run.
-_PROGRAM = frozenset(("backward", "step", "zero_grad", "load_state_dict"))
+PROGRAM = frozenset(("backward", "step", "zero_grad", "load_state_dict"))
 # A function that mentions any of these is a program, too, whatever it returns.
 _PROGRAM_NAMES = frozenset("load hub DataLoader load_url load_state_dict_from_url".split())
+_NAME_CAP = 100  # code points of a name that are looked at
+_WORD = re.compile(r"[^\W\d]\w*")
+# What attributes, keys and methods are called that hold or return a whole model.
+_KEPT_MODEL = re.compile(r"(?i)(?:^|_)(?:\w*model|\w*net(?:work)?|\w*module|backbone|cnn|classifier|student|m)s?$")
 
 
 def root_of(node: ast.AST) -> str:
@@ -26,8 +31,33 @@ def root_of(node: ast.AST) -> str:
             node = node.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             node = node.func
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "super":
+            return "self"
         else:
             return node.id if isinstance(node, ast.Name) else ""
+
+
+def words_in(node: ast.AST) -> set[str]:
+    """Return the names in code, and what in its texts may be names: `eval("net.head")`, `globals()["net"]`."""
+    found: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+            found.add(inner.id)
+        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            found.update(_WORD.findall(inner.value))
+    return found
+
+
+def touched(node: ast.expr) -> set[str]:
+    """Return the names whose objects change where that of an expression is changed.
+
+    `name.` stands for a model that the object keeps: `trainer` and `trainer.` for `trainer.net.head`.
+    """
+    root = root_of(node)
+    names = {root} if root else words_in(node)
+    steps = [getattr(inner, "attr", getattr(inner, "value", None)) for inner in ast.walk(node)]
+    keeps_model = any(isinstance(step, str) and _KEPT_MODEL.search(step[:_NAME_CAP]) for step in steps)
+    return names | {f"{name}." for name in names} if keeps_model else names
 
 
 def dotted(node: ast.AST) -> str:
@@ -42,7 +72,7 @@ def dotted(node: ast.AST) -> str:
 def is_program(node: ast.AST) -> bool:
     """Tell whether code trains or restores a model: it makes a call that only such programs make."""
     return any(
-        isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in _PROGRAM
+        isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in PROGRAM
         for inner in ast.walk(node)
     )
 
@@ -50,6 +80,11 @@ def is_program(node: ast.AST) -> bool:
 def loads_or_trains(node: ast.AST) -> bool:
     """Tell whether code trains or restores a model, or loads what such code needs."""
     return is_program(node) or mentions(node, _PROGRAM_NAMES)
+
+
+def is_partial(value: ast.expr | None) -> bool:
+    """Tell whether an expression is `partial(function, …)`."""
+    return isinstance(value, ast.Call) and bool(value.args) and dotted(value.func).rpartition(".")[2] == "partial"
 
 
 def construction(value: ast.expr) -> ast.Call | None:

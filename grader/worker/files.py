@@ -17,6 +17,7 @@ from grader.worker import places
 from grader.worker.environment import device_rewrite
 from grader.worker.finder import FINDER
 from grader.worker.modules import Definitions
+from grader.worker.neighbours import Neighbours
 from grader.worker.refusal import Refused
 from grader.worker.stand_ins import REPLACED_PARTS, StandIn
 
@@ -32,6 +33,7 @@ class Files:
         self.stand_ins: dict[str, None] = {}
         self.notes: list[str] = []
         self.settled = False
+        self.neighbours = Neighbours(self)
         folder = job.entry.rpartition("/")[0]
         self.package = ""
         while folder and f"{folder}/__init__.py" in job.files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import warnings
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def _submission(job: CaptureJob, files: Files) -> Submission:
     except Refused:
         raise
     except BaseException as error:  # a student's exit() ends the loading, not the worker's report
-        raise Refused(refuse_exception(error, constructor.stage, job)) from None
+        raise Refused(refuse_exception(_cause(error, files), constructor.stage, job)) from None
     if files.stand_ins:
         _refuse_stand_ins(model)
     files.settled = True
@@ -92,6 +93,17 @@ def _submission(job: CaptureJob, files: Files) -> Submission:
         notes=tuple(dict.fromkeys(files.notes)),
     )
     return Submission(model, loaded)
+
+
+def _cause(error: BaseException, files: Files) -> BaseException:
+    """Return the error that is to be told: of a name that a cell binds which can't be read, that of the cell."""
+    definitions = files.modules.get(files.job.entry)
+    name = error.name if type(error) is NameError else None
+    if type(name) is not str or definitions is None or definitions.syntax is None:
+        return error
+    lines = (line for span in definitions.broken for line in range(span.line, (span.end_line or span.line) + 1))
+    cell = "\n".join(places.text_of(definitions.path, line) for line in lines)
+    return definitions.syntax if re.search(rf"\b{re.escape(name)}\b", cell) else error
 
 
 def _horizon(definitions: Definitions, candidate: Candidate) -> int | None:

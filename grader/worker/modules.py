@@ -6,6 +6,7 @@ import ast
 import builtins
 import sys
 from collections.abc import Iterable
+from functools import partial
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,8 @@ class Definitions:
         self.failed: dict[str, BaseException] = {}
         self.made: dict[int, Any] = {}
         self.running: list[str] = []
+        self.position: int | None = None  # what stands from here on has not run yet, for the statement that runs
+        self.unfinished: set[str] = set()
         self.imports = Imports(files, path, self.outline)
         self.module = ModuleType(name)
         self.names = vars(self.module)
@@ -82,12 +85,12 @@ class Definitions:
 
     def run(self, names: Iterable[str] = (), leaves: Iterable[int] = (), settled: Iterable[str] = ()) -> None:
         """Run what gives `names` their values, and the given statements; each statement once, in the file's order."""
-        outline = self.outline
+        outline, horizon = self.outline, self.horizon if self.position is None else self.position
         wanted = [*names, *self._patched_modules()]
         for index in leaves:
             wanted += outline.leaves[index].reads
             wanted += [taker for name in outline.leaves[index].changes for taker in outline.takers.get(name, ())]
-        chosen = sorted((outline.needed(wanted, self.horizon, settled) | set(leaves)) - self.done)
+        chosen = sorted((outline.needed(wanted, horizon, settled) | set(leaves)) - self.done)
         group: list[Leaf] = []
         for index in chosen:
             leaf = outline.leaves[index]
@@ -97,6 +100,13 @@ class Definitions:
             group.append(leaf)
         if group:
             self._execute(group)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Run what changes the names that a statement read before: when all is run, they are what the file leaves."""
+        if self.unfinished and not self.running and self.position is None:
+            self.unfinished, names = set(), self.unfinished
+            self.run(names)
 
     def _patched_modules(self) -> set[str]:
         """Imported modules that the file changes: under another name the change concerns every definition."""
@@ -112,6 +122,7 @@ class Definitions:
 
     def _execute(self, group: list[Leaf]) -> None:
         self.done.update(leaf.index for leaf in group)
+        outer, self.position = self.position, group[-1].index + 1
         group = [
             leaf for leaf in group if not (isinstance(leaf.node, ast.ImportFrom) and self.imports.is_own(leaf.node))
         ]
@@ -122,6 +133,8 @@ class Definitions:
             raise
         except BaseException as error:  # an exit at module level ends nothing here
             self._note_failure(group, error)
+        finally:
+            self.position = outer
         for leaf in group:
             if isinstance(leaf.node, ast.ClassDef):
                 self.made[leaf.index] = self.names.get(leaf.node.name)
@@ -165,6 +178,7 @@ class Definitions:
                 self._bind(name)
             finally:
                 self.running.remove(name)
+            self._finish()
         if name in self.names:
             return self.names[name]
         if name in self.hidden:
@@ -178,7 +192,7 @@ class Definitions:
 
     def _bind(self, name: str) -> None:
         if name not in self.failed:
-            self.run([name])
+            self._run_for(name)
         if name not in self.names and (error := self.failed.get(name)) is not None:
             if isinstance(error, KeyError):  # it would read as if the name were unknown
                 raise RuntimeError(f"KeyError: {error}") from error
@@ -186,6 +200,18 @@ class Definitions:
         for star in reversed(self.outline.stars):
             if name not in self.names and (value := self.imports.from_star(self.names, star, name)) is not None:
                 self.names[name] = value
+
+    def _run_for(self, name: str) -> None:
+        """Run what gives a name its value, for a statement that runs: what stands before that, if anything does."""
+        outer = self.position
+        if outer is not None and self.outline.visible(name, outer):
+            self.unfinished.add(name)
+        else:
+            self.position = None
+        try:
+            self.run([name])
+        finally:
+            self.position = outer
 
     def _attribute(self, name: str) -> Any:
         """The module's `__getattr__`: `from file import name` runs what `name` needs."""
@@ -212,7 +238,7 @@ class Definitions:
                 if not is_notebook(self.path):
                     raise
                 tree = self._parsed_by_cell(text, error)
-            return Outline(tree)
+            return Outline(tree, partial(self.files.neighbours.function, self.path))
         except (RecursionError, MemoryError):
             message = f"{self.path} is nested too deeply to be read"
             fix = "Split the longest expression into several statements."

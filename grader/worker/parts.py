@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grader.worker.definitions import Outline
+from grader.worker.doubles import GIVEN_NAME, is_average, is_double
 from grader.worker.expressions import is_program
 from grader.worker.modules import Definitions
 from grader.worker.signatures import required_arguments
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 MODEL_NAME = re.compile(r"(?i)(?:^|_)(?:\w*model|\w*net(?:work)?|cnn|classifier)\w*$")
 _BASE_NAME = re.compile(r"(?i)^_|base|abstract")
-_WRAPPED_NAME = re.compile(r"(?i)(?:\w+_)?(?:model|net|network|module|backbone)")
 _PART_NAME = re.compile(r"(?i)(?:block|layer|bottleneck|attention|unit)_?\d*$")
+# What a layer is given that learns nothing.
+_SETTING_NAME = re.compile(r"(?i)f|fn|func(tion)?|lambd\w*|(new_|out_)?(shape|size|dims?)|sigma|std|prob|p|axis")
+_PART_WORDS = frozenset("block layer layers conv bn relu bottleneck stage unit stem transition dw pw".split())
 
 
 class Parts:
@@ -35,6 +38,15 @@ class Parts:
 
     def without_parts(self, classes: list[Candidate], built: list[Candidate]) -> list[Candidate]:
         """Leave out what others use: blocks of models, the class behind a lone instance, bases that are no models."""
+        doubles = {item.name for item in classes if is_double(item.leaf.node)}
+        if len(doubles) < len(classes):
+            classes = [item for item in classes if item.name not in doubles]
+        bound = {item.bound for item in built} - {""}
+        built = [
+            item
+            for item in built
+            if not (item.leaf.reads & bound - {item.bound} and (item.target in doubles or is_average(item.target)))
+        ]
         reached: dict[int, set[str]] = {item.leaf.index: self.used(item.leaf) for item in [*classes, *built]}
         used_by_models = {name for item in classes for name in reached[item.leaf.index] - {item.name}}
         built = [item for item in built if item.name not in used_by_models]
@@ -42,6 +54,7 @@ class Parts:
         parts = parts | {item.name for item in classes if self._is_only_base(item, classes)}
         whole = [item for item in classes if item.name not in parts]
         whole = [item for item in whole if not self._is_left_over(item)] or whole
+        built = [item for item in built if not whole or not _makes_part(item)]
         # One that chooses among whole models by its arguments says nothing about which is to be graded.
         chooses = {
             item.leaf.index
@@ -93,15 +106,16 @@ class Parts:
             yield from leaf.binds if isinstance(leaf.node, DEFINITIONS) else leaf.reads - {name}
 
     def _is_left_over(self, item: Candidate) -> bool:
-        """Tell whether a class is a block that nothing uses, or trains the model that it must be given.
+        """Tell whether a class is a block or helper that nothing uses, or trains the model that it must be given.
 
         Neither can be made by itself.
         """
         made = self.definitions.made.get(item.leaf.index)
         needed = required_arguments(made) if made is not None else []
         trains = made is not None and issubclass(made, LightningModule)
+        helps = all(map(_SETTING_NAME.fullmatch, needed)) and _makes_nothing(item.leaf.node)
         return bool(needed) and (
-            bool(_PART_NAME.search(item.name)) or (trains and any(map(_WRAPPED_NAME.fullmatch, needed)))
+            bool(_PART_NAME.search(item.name)) or helps or (trains and any(map(GIVEN_NAME.fullmatch, needed)))
         )
 
     def _is_only_base(self, item: Candidate, classes: list[Candidate]) -> bool:
@@ -127,6 +141,20 @@ class Parts:
             for name in other.leaf.reads - {self.outline.effects.taken_apart(getattr(other.leaf.node, "value", None))}
             if other.bound in named or other.target in functions or other.leaf.reads & named != {name}
         }
+
+
+def _makes_nothing(node: ast.stmt) -> bool:
+    """Tell whether a class's constructor only keeps what it is given: `Lambda(func)`, `Reshape(shape)`."""
+    made = [inner for inner in ast.walk(node) if getattr(inner, "name", "") == "__init__"]
+    calls = [inner.func for init in made for inner in ast.walk(init) if isinstance(inner, ast.Call)]
+    return bool(made) and all(getattr(call, "attr", getattr(call, "id", "")) in ("__init__", "super") for call in calls)
+
+
+def _makes_part(item: Candidate) -> bool:
+    """Tell whether a function returns layers in a row that its name calls a part of a model: `conv_block()`."""
+    words = re.split(r"[\d_]+", item.name.lower())
+    named = bool(_PART_NAME.search(item.name)) or not _PART_WORDS.isdisjoint(words)
+    return item.kind == "factory" and item.target.endswith(".Sequential") and named and not MODEL_NAME.search(item.name)
 
 
 def _is_left_to_heirs(node: ast.AST) -> bool:

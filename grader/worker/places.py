@@ -53,6 +53,16 @@ def nearest(frame: FrameType | None) -> Span | None:
     return None
 
 
+def in_hook(frame: FrameType | None) -> bool:
+    """Tell whether a frame runs for a hook of the submission: torch calls it beside a module's forward."""
+    while frame is not None and frame.f_back is not None:
+        forward = frame.f_back.f_locals.get("forward_call") if frame.f_code.co_filename.startswith(PREFIX) else None
+        if forward is not None and getattr(forward, "__code__", None) is not frame.f_code:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def frames_of(traceback: TracebackType | None) -> tuple[Frame, ...]:
     """Return a traceback's frames inside the submission, outermost first; of a long one the two ends."""
     frames = []

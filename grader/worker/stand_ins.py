@@ -24,12 +24,13 @@ REPLACED_PARTS = ("torch.utils.tensorboard",)
 # What these return may be kept by a model: it logs, measures or prepares images, and holds nothing to learn.
 _TOOLS = REPLACED - {"torchvision", "torchaudio", "torchtext", "tensorflow", "keras"} | frozenset(
     "tqdm logging rich onnx onnxruntime netron hiddenlayer fvcore thop ptflops calflops torchstat captum shap"
-    " pytorch_grad_cam pytorch_model_summary prettytable tabulate".split()
+    " pytorch_grad_cam pytorch_model_summary prettytable tabulate skorch poutyne torchbearer".split()
 )
 _TOOL_PARTS = (
     "torchvision.transforms",
     "torchvision.datasets",
     "torchvision.utils",
+    "kornia.augmentation",
     "torch.utils.data",
     "torch.utils.tensorboard",
 )

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from grader.worker.expressions import Function, dotted, is_program, root_of
+from grader.worker.expressions import Function, dotted, is_program, root_of, touched
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (ast.ClassDef, *FUNCTIONS)
@@ -15,7 +15,7 @@ ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Delete)
 _BLOCKS = (ast.Try, ast.With, ast.For, ast.AsyncFor, ast.While, ast.If, ast.ExceptHandler)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
-ATTRIBUTE_SETTERS = frozenset(("setattr", "delattr"))
+ATTRIBUTE_SETTERS = frozenset("setattr delattr setitem delitem".split())
 # Settings of the machine, not of what is computed; to touch the compiler's costs seconds.
 _SETTINGS = ("torch.backends", "torch._dynamo", "torch._inductor", "torch.cuda", "torch.multiprocessing")
 
@@ -58,6 +58,9 @@ def scan(leaf: Leaf) -> None:
     for call in bare_calls(node):
         if isinstance(call.func, ast.Name) and call.func.id in ATTRIBUTE_SETTERS and call.args:
             leaf.patched.add(root_of(call.args[0]))
+        elif dotted(call.func).rpartition(".")[2].startswith("register_module_"):  # a hook of every module
+            leaf.changes.add(root_of(call.func))
+            leaf.patched.add(root_of(call.func))
     if not isinstance(node, DEFINITIONS):
         leaf.program = is_program(node)
 
@@ -152,15 +155,15 @@ def _is_setting(node: ast.AST) -> bool:
 
 
 def changed_targets(node: ast.AST) -> set[str]:
-    """Roots of the attributes and items that an assignment or `del` writes."""
+    """The names whose objects an assignment or `del` changes by writing attributes and items: see `touched`."""
     targets = node.targets if isinstance(node, (ast.Assign, ast.Delete)) else [getattr(node, "target", node)]
     found: set[str] = set()
     while targets:
         target = targets[0]
         targets = [*targets[1:], *(target.elts if isinstance(target, (ast.Tuple, ast.List)) else ())]
         if isinstance(target, (ast.Attribute, ast.Subscript)) and not _is_setting(node):
-            found.add(root_of(target))
-    return found - {""}
+            found |= touched(target.value)
+    return found
 
 
 def bare_calls(node: ast.stmt) -> Iterator[ast.Call]:

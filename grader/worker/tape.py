@@ -18,7 +18,15 @@ from grader.worker import environment, places
 from grader.worker.refusal import Refused
 from grader.worker.tensors import PLAIN, memory_of, same_view, tensors_in, version_of
 from grader.worker.trace import Raw, Record, Value
-from grader.worker.unrecorded import METADATA, METADATA_PROPERTIES, READERS, short_name, unsupported, value_read
+from grader.worker.unrecorded import (
+    METADATA,
+    METADATA_PROPERTIES,
+    READERS,
+    shaped_by_values,
+    short_name,
+    unsupported,
+    value_read,
+)
 
 MAX_RECORDS = 20_000
 
@@ -73,6 +81,8 @@ class Tape(TorchFunctionMode):
     def record(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a call that is in the operator table, and write it down."""
         grad = torch.is_grad_enabled()
+        if name == "torch.nn.functional.one_hot" and kwargs.get("num_classes", *args[1:2] or (-1,)) == -1:
+            self.refuse(shaped_by_values())
         if name in FILLS and isinstance(args[0], Tensor):
             self.made_by_fill(args[0])
         raw_args = tuple([self.encode(argument, name) for argument in _with_index(name, args)])

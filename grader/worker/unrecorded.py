@@ -26,6 +26,8 @@ READERS = frozenset(
     "is_nonzero __reduce_ex__ __reversed__ nonzero masked_select unique".split()
 )
 
+REMOVE_HOOK = "Remove the hook when it has done its work: call remove() on the handle that registering it returns."
+
 
 def value_read(name: str) -> Refusal:
     """Say that forward turns an activation into a Python value."""
@@ -35,33 +37,37 @@ def value_read(name: str) -> Refusal:
         "__int__": "int()",
         "__index__": "an index",
     }
+    where = "forward"
+    fix = "Compute with tensors alone (torch.where instead of if); take debugging prints and asserts out."
+    if places.in_hook(sys._getframe()):
+        where, fix = "a hook", REMOVE_HOOK
     return Refusal(
         "data-dependent",
-        f"forward reads the value of an activation in Python: {shown.get(name, f'.{name}()')}",
+        f"{where} reads the value of an activation in Python: {shown.get(name, f'.{name}()')}",
         why="What the model computes may then depend on the image; a grade is a statement about one computation.",
-        fix="Compute with tensors alone (torch.where instead of if); take debugging prints and asserts out.",
+        fix=fix,
         span=places.nearest(sys._getframe()),
     )
 
 
 def unsupported(short: str | tuple[str, str]) -> Refusal:
     """Say that forward calls what the operator table does not have."""
-    if short == ("__set__", "data"):
-        return Refusal(
-            "unsupported",
-            "forward puts other numbers into a tensor's data",
-            why="That reaches past what PyTorch records, so the grader can't follow it.",
-            fix="Compute with a changed copy: F.conv2d(x, self.conv.weight * self.mask, self.conv.bias).",
-            span=places.nearest(sys._getframe()),
-        )
     name = short if isinstance(short, str) else f"{short[1]} ({short[0].strip('_')})"
-    return Refusal(
-        "unsupported",
-        f"the torch function '{name}' is not in the grader's operator table",
-        why="Every operator is re-executed by the grader; one that it does not know is never counted as nothing.",
-        fix="Use a common operator with the same effect, or report this function so that it is added to the table.",
-        span=places.nearest(sys._getframe()),
-    )
+    message = f"the torch function '{name}' is not in the grader's operator table"
+    why = "Every operator is re-executed by the grader; one that it does not know is never counted as nothing."
+    fix = "Use a common operator with the same effect, or report this function so that it is added to the table."
+    if short == ("__set__", "data"):
+        message = "forward puts other numbers into a tensor's data"
+        why = "That reaches past what PyTorch records, so the grader can't follow it."
+        fix = "Compute with a changed copy: F.conv2d(x, self.conv.weight * self.mask, self.conv.bias)."
+    return Refusal("unsupported", message, why=why, fix=fix, span=places.nearest(sys._getframe()))
+
+
+def shaped_by_values() -> Refusal:
+    """Say that forward leaves the number of classes to the largest number in a tensor."""
+    message = "one_hot is not told how many classes there are"
+    why = "Its shape then depends on numbers in a tensor; a graph has the same shapes for every image."
+    return Refusal("unsupported", message, why=why, fix="Write F.one_hot(x, 10).", span=places.nearest(sys._getframe()))
 
 
 def short_name(func: Any) -> str | tuple[str, str]:

@@ -13,6 +13,7 @@ from grader.worker.explain.names import absent_attribute, absent_import, misspel
 from grader.worker.explain.raised import DOING, Case, Raised, headline
 from grader.worker.explain.shapes import wrong_channels, wrong_features, wrong_view
 from grader.worker.modules import LeftOut
+from grader.worker.unrecorded import REMOVE_HOOK
 
 # What the sandbox answers, and what a student is to make of it.
 _DENIALS = {
@@ -74,6 +75,16 @@ def _own_assert(raised: Raised) -> Case | None:
         return None
     why = "This assert does not hold where the model is graded: on a CPU, with batches of several sizes."
     return Case(None, headline(raised), why, "Take it out, or ask for what holds on every machine and for every batch.")
+
+
+def _in_a_hook(raised: Raised) -> Case | None:
+    """An error of a hook: it is not the model that needs mending."""
+    step = raised.error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if step is None or not places.in_hook(step.tb_frame):
+        return None
+    return Case(None, headline(raised), "It is raised in a hook that the file leaves on its model.", REMOVE_HOOK)
 
 
 RULES: tuple[Callable[[Raised], Case | None], ...] = (
@@ -166,6 +177,7 @@ RULES: tuple[Callable[[Raised], Case | None], ...] = (
         "There is no network where the model is graded.",
         "Build the model from its own layers, without downloads.",
     ),
+    _in_a_hook,
     absent_import,
     unset_module,
     absent_attribute,
@@ -215,7 +227,8 @@ RULES: tuple[Callable[[Raised], Case | None], ...] = (
         "Take it out of if, and, or, not; nn.Dropout(x) makes a layer: make it in __init__, and call that.",
     ),
     _saying(
-        r"Input type \(.+?\) and (bias|weight) type \(.+?\) should be the same|must have the same dtype",
+        r"Input type \(.+?\) and (bias|weight) type \(.+?\) should be the same|must have the same dtype"
+        r"|expected scalar type \w+ but found (Half|Double|BFloat16)",
         "forward",
         "in forward a layer is given numbers of another type than its weights",
         "The images have the type torch.float32.",
