@@ -99,11 +99,12 @@ def _grade(job: GradeJob, progress: Callable[[Progress], None]) -> Graded:
         raise NotGradable(Ungradable(f"the captured graph is malformed: {error}")) from None
     kernels.suit(tensors[info.id].shape for info in graph.of_role("parameter"))
     try:
-        replay = Replay(graph, tensors)
+        replay = Replay(graph, tensors, job.classes)
         facts = {mode: observe_proven(replay, mode, untraced, job) for mode in MODES}
     except ReplayError as error:
         raise NotGradable(not_replayed(graph, error)) from None
-    laboratory = Laboratory(replay, facts, digits(job.probe, job.input_shape), job.probe.seed)
+    originals = digits(msgspec.structs.replace(job.probe, digits=b""), job.input_shape)
+    laboratory = Laboratory(replay, facts, digits(job.probe, job.input_shape), originals, job.probe.seed)
     registered = {info.id for info in graph.of_role("parameter")}
     leaves = {
         key: leaf(tensor, exact=key not in registered and hides_numbers(laboratory, key, tensor))

@@ -102,7 +102,8 @@ class Leaf:
 class Facts:
     """All that was observed of one program, in order.
 
-    `output` are the tensors that it returns, in order; `finite` tells whether all numbers of the first one are.
+    `output` are the tensors that it returns, in order; the prediction is at `place` among them, and `finite` tells
+    whether all its numbers are.
     """
 
     mode: Mode
@@ -110,6 +111,7 @@ class Facts:
     steps: tuple[Step, ...]
     output: tuple[Operand, ...]
     finite: bool
+    place: int = 0
     plain: Facts | None = None
 
     @property
@@ -130,6 +132,11 @@ class Facts:
             for writer in {writer for operand in step.operands for writer in operand.writers}:
                 found.setdefault(writer, []).append(step)
         return found
+
+    @cached_property
+    def makers(self) -> Mapping[int, Step]:
+        """The node that made a tensor first, by the tensor's id."""
+        return {key: step for step in reversed(self.steps) for key in step.node.outputs}
 
     def behind(self, operands: Iterable[Operand]) -> Iterator[int]:
         """Yield the indexes of all nodes that these operands may depend on."""
@@ -162,8 +169,8 @@ class Facts:
 
     @property
     def primary(self) -> Operand | None:
-        """The first tensor that is returned: the prediction."""
-        return self.output[0] if self.output else None
+        """The tensor that is taken for the prediction."""
+        return self.output[self.place] if self.output else None
 
 
 def named_arguments(node: Node) -> Mapping[str, Arg]:

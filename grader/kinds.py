@@ -68,7 +68,13 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("mean", "sum", "nansum", "nanmean", "amax", "amin", "logsumexp", "prod", "cumsum", "cumprod"), REDUCE
     ),
-    **dict.fromkeys(("max", "min", "median"), REDUCE),
+    **dict.fromkeys(("max", "min", "median", "nanmedian", "cummax", "cummin", "logcumsumexp"), REDUCE),
+    **dict.fromkeys(("sort", "argsort"), ("input", "dim", "descending")),
+    "topk": ("input", "k", "dim"),
+    "kthvalue": ("input", "k", "dim", "keepdim"),
+    **dict.fromkeys(("quantile", "nanquantile"), ("input", "q", "dim", "keepdim")),
+    "diff": ("input", "n", "dim"),
+    "count_nonzero": ("input", "dim"),
     **dict.fromkeys(("var", "std"), ("input", "dim", "unbiased", "keepdim")),
     "norm": ("input", "p", "dim", "keepdim"),
     **dict.fromkeys(("log_softmax", "softmax", "softmin"), ("input", "dim", "_stacklevel", "dtype")),
@@ -82,6 +88,7 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("pad", "constant_pad_nd"), ("input", "pad", "mode", "value")),
     **dict.fromkeys(("stack", "cat", "concat", "concatenate"), ("tensors", "dim")),
     **dict.fromkeys(("select", "unbind"), ("input", "dim")),
+    "narrow": ("input", "dim", "start", "length"),
     "flip": ("input", "dims"),
     "einsum": ("equation",),
     "tensordot": ("input", "other", "dims"),

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from grader.facts import Operand, Shape, integers, named_arguments
-from grader.graph import Node
+from grader.graph import Items, Node, Slice, Symbol
 from grader.kinds import Kind, plain
 
 SAME_SHAPE: frozenset[Kind] = frozenset(
@@ -51,6 +51,8 @@ def output_axes(kind: Kind, node: Node, operands: Sequence[Operand], shape: Shap
         return _kept(source, shape) if sum(operand.from_input for operand in operands) == 1 else ()
     if kind in SAME_SHAPE:
         return source.axes if len(shape) == len(source.shape) else ()
+    if kind == "index" and _keeps_most(source, shape):
+        return source.axes
     return _kept(source, shape) if kind in ("index", "join", "expand") else ()
 
 
@@ -93,6 +95,31 @@ def _crops(operand: Operand, shape: Shape) -> bool:
     return len(shape) == len(operand.shape) and all(
         shape[axis] > 1 or operand.shape[axis] == 1 for axis in operand.axes
     )
+
+
+def writes_channels(node: Node, operands: Sequence[Operand]) -> bool:
+    """Tell whether a node writes maps, or one number, over channels of a map, at all of its positions."""
+    target, *given = operands
+    index = node.args[1] if node.op.endswith(".__setitem__") else None
+    items = index.items if isinstance(index, Items) else (index,)
+    used = [item for item in items if item != ELLIPSIS]
+    if not target.axes or not all(type(item) in (int, Slice) for item in used):
+        return False
+    before = items.index(ELLIPSIS) if ELLIPSIS in items else len(items)
+    rest = len(target.shape) - len(used)
+    picked = {place + rest * (place >= before): item for place, item in enumerate(used)}
+    everywhere = all(picked.get(axis, WHOLE) == WHOLE for axis in target.axes)
+    return everywhere and all(each.axes == target.axes or each.size == 1 for each in given)
+
+
+ELLIPSIS = Symbol("...")
+WHOLE = Slice(None, None, None)
+
+
+def _keeps_most(source: Operand, shape: Shape) -> bool:
+    """Tell whether more than half of a map is left along each of its axes, as where it is shifted by slices."""
+    pairs = [(source.shape[axis], shape[axis]) for axis in source.axes] if len(shape) == len(source.shape) else []
+    return bool(pairs) and all(before < 2 * after for before, after in pairs)
 
 
 def _source(operands: Sequence[Operand], shape: Shape) -> Operand | None:

@@ -12,8 +12,8 @@ from torch import Tensor
 from grader import cost, ops
 from grader.facts import Facts, Operand, Step
 from grader.graph import Arg, Items, Mode, Node, Ref, read_ids
-from grader.layout import all_single, leaves_single, mixes_positions, output_axes
-from grader.replay import INPUT, Replay, ReplayError, Values, tensors_in
+from grader.layout import all_single, leaves_single, mixes_positions, output_axes, writes_channels
+from grader.replay import INPUT, Replay, ReplayError, Values, prediction, tensors_in
 
 KNOWN_TYPES = frozenset(ops.SYMBOLS[name] for name in ops.DTYPES)
 
@@ -60,6 +60,7 @@ class _Observer:
     def __init__(self, replay: Replay, mode: Mode, batch: int, limits: cost.Limits) -> None:
         self.nodes = replay.graph.program(mode).nodes
         self.result = replay.graph.program(mode).output
+        self.classes = replay.classes
         self.mode: Mode = mode
         self.batch = batch
         self.meter = cost.Meter(limits)
@@ -97,8 +98,9 @@ class _Observer:
         found = list(tensors_in(result))
         self.alive.append((given, found))
         written = [tensor for (_, tensor), version in zip(given, versions, strict=True) if tensor._version != version]
+        in_parts = op.kind == "write" and not writes_channels(node, operands)
         for tensor in written:
-            if op.kind == "write" or tensor.numel() < tensor.untyped_storage().nbytes() // tensor.element_size():
+            if in_parts or tensor.numel() < tensor.untyped_storage().nbytes() // tensor.element_size():
                 self.in_parts.add(_memory(tensor))
             others = [operand for operand, (_, own) in zip(operands, given, strict=True) if own is not tensor]
             self.filled[_memory(tensor)] = all_single("write", others) and self.filled.get(_memory(tensor), True)
@@ -162,8 +164,10 @@ class _Observer:
 
     def facts(self, found: list[Tensor]) -> Facts:
         returned = tuple(self.operand(key, tensor) for key, tensor in zip(_returned(self.result), found, strict=True))
-        finite = all(bool(torch.isfinite(tensor).all()) for tensor in found[:1])
-        return Facts(self.mode, self.batch, tuple(self.steps), returned, finite)
+        scores = prediction(found, self.classes)
+        finite = scores is None or bool(torch.isfinite(scores).all())
+        place = next((place for place, tensor in enumerate(found) if tensor is scores), 0)
+        return Facts(self.mode, self.batch, tuple(self.steps), returned, finite, place)
 
 
 def _returned(output: Arg) -> Iterator[int]:

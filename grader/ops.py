@@ -5,7 +5,7 @@ run on the trusted side. To add one, write its name into the row of its kind; ev
 name is then known (`torch.nn.functional.relu`, `torch.relu`, `torch.Tensor.relu`, `torch.Tensor.relu_`).
 
 Left out on purpose: what reaches raw memory (`as_strided`, `set_`, `resize_`, `data_ptr`, `view` to another type), what
-has a result whose shape depends on values (`nonzero`, `masked_select`, `unique`), and sorting or gathering.
+has a result whose shape depends on values (`nonzero`, `masked_select`, `unique`), and complex numbers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ TABLE: dict[Kind, str] = {
     ),
     "reduce": (
         "sum mean nansum nanmean amax amin max min logsumexp prod var std var_mean std_mean norm vector_norm "
-        "median cumsum cumprod all any argmax argmin aminmax frobenius_norm"
+        "median cumsum cumprod all any argmax argmin aminmax frobenius_norm topk sort msort argsort kthvalue quantile "
+        "nanquantile nanmedian cummax cummin logcumsumexp diff count_nonzero"
     ),
     "activation": (
         "relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh softplus softsign "
@@ -57,7 +58,10 @@ TABLE: dict[Kind, str] = {
         "xlogy logaddexp __rmul__ __radd__ masked_fill pairwise_distance __lshift__ __rshift__ "
         "bitwise_left_shift bitwise_right_shift __iand__ __ior__ heaviside copysign arctan2 logaddexp2"
     ),
-    "compare": "gt ge lt le eq __eq__ ne greater greater_equal less less_equal not_equal isclose",
+    "compare": (
+        "gt ge lt le eq __eq__ ne greater greater_equal less less_equal not_equal isclose one_hot bucketize "
+        "searchsorted"
+    ),
     "reshape": "view reshape flatten unflatten squeeze unsqueeze ravel view_as reshape_as",
     "permute": (
         "permute transpose t swapaxes swapdims movedim moveaxis T mT H mH adjoint channel_shuffle "
@@ -65,7 +69,7 @@ TABLE: dict[Kind, str] = {
     ),
     "index": (
         "__getitem__ select narrow chunk split unbind tensor_split index_select hsplit vsplit "
-        "split_with_sizes diagonal take_along_dim tril triu unsafe_chunk unsafe_split dsplit diag"
+        "split_with_sizes diagonal take_along_dim tril triu unsafe_chunk unsafe_split dsplit diag gather"
     ),
     "expand": "expand expand_as repeat tile repeat_interleave broadcast_to broadcast_tensors",
     "join": "cat concat concatenate stack hstack vstack dstack meshgrid column_stack row_stack block_diag",
@@ -88,7 +92,10 @@ TABLE: dict[Kind, str] = {
         "requires_grad_ data real short byte char detach_ __deepcopy__ resolve_conj resolve_neg "
         "view_as_real"
     ),
-    "write": "__setitem__ copy_ fill_ zero_ index_fill index_copy index_add masked_fill_ fill_diagonal_",
+    "write": (
+        "__setitem__ copy_ fill_ zero_ index_fill index_copy index_add masked_fill_ fill_diagonal_ scatter scatter_add "
+        "scatter_reduce"
+    ),
     "weight": (
         "_weight_norm _weight_norm_interface matrix_exp householder_product matrix_norm solve conj "
         "conj_physical qr geqrf orgqr det inv pinv"

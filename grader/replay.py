@@ -41,9 +41,10 @@ class _Instruction:
 class Replay:
     """A graph made ready to run, any number of times, on any batch."""
 
-    def __init__(self, graph: Graph, tensors: Mapping[int, Tensor]) -> None:
+    def __init__(self, graph: Graph, tensors: Mapping[int, Tensor], classes: int | None = None) -> None:
         """Compile a decoded graph; `tensors` holds its parameters, buffers and constants by id."""
         self.graph = graph
+        self.classes = classes
         self.tensors = dict(tensors)
         self._programs = {mode: _compile(graph.program(mode).nodes) for mode in ("eval", "train")}
         self._outputs = {mode: _builder(graph.program(mode).output) for mode in ("eval", "train")}
@@ -94,9 +95,14 @@ def tensors_in(result: Any) -> Iterable[Tensor]:
             yield from tensors_in(item)
 
 
-def prediction(output: Any) -> Tensor | None:
-    """Return the first tensor of an output, which is taken for the prediction; None where there is none."""
-    return next(iter(tensors_in(output)), None)
+def prediction(output: Any, classes: int | None = None) -> Tensor | None:
+    """Return what is taken for the prediction: the first tensor that has a score for each class, or else the first.
+
+    None where an output holds no tensor.
+    """
+    found = list(tensors_in(output))
+    scores = (tensor for tensor in found if tensor.dim() == 2 and tensor.shape[1] == classes)
+    return next(scores, found[0] if found else None)
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from grader.worker.refusal import Refused
 
 torch.set_num_threads(1)
 
+PROBE = Probe(12345, (4, 12))
 HEADER = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
 
 
@@ -74,9 +75,8 @@ def _answer(data: bytes, tag: bytes) -> bytes:
     return data[1:]
 
 
-def graded(text: str, *requests: CheckRequest, **changes: Any) -> Graded:
+def graded(text: str, *requests: CheckRequest, probe: Probe = PROBE, **changes: Any) -> Graded:
     """Return what the executor finds on a text."""
-    probe = Probe(12345, (4, 12))
     job = GradeJob(
         capture_text(text, **changes),
         untraced(text, probe, **changes),

@@ -77,6 +77,7 @@ DILATED: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "along one axis": ("x = F.conv2d(self.a(x), self.d.weight, dilation=(1, 3))" + END, {}, "pass", "1 live dilated convolution: 3×3, dilation=(1, 3)"),
     "a kernel along the other axis": ("x = F.conv2d(self.a(x), self.d.weight[:, :, :, :1], dilation=(1, 3))" + END, {}, "fail", "no dilated convolution: dilation=(1, 3) takes all taps but one of each kernel off the 26×26 map"),
     "all taps in the padding": ("x = F.max_pool2d(self.a(x), 4)\nx = F.conv2d(x, self.d.weight, padding=8, dilation=8)" + END, {}, "fail", "no dilated convolution: dilation=8 takes all taps but one of each kernel off the 6×6 map"),
+    "all taps in what was padded with": ("x = F.max_pool2d(self.a(x), 4)\nx = F.conv2d(F.pad(x, (8, 8, 8, 8)), self.d.weight, dilation=8)" + END, {}, "fail", "no dilated convolution: dilation=8 takes all taps but one of each kernel off the 6×6 map"),
     "none": ("x = self.a(x)" + END, {}, "fail", "no dilated convolution"),
     "thrown away": ("x = self.a(x)\nself.d(x)" + END, {}, "fail", "no dilated convolution"),
     "times zero": ("x = self.a(x)\nx = x + 0 * self.d(x)" + END, {}, "fail", "a dilated convolution runs, but has no effect on the prediction"),
@@ -101,11 +102,15 @@ COUNTS: dict[str, tuple[str, dict[str, Any], str, str, int]] = {
     "none": ("x = self.a(x)" + END, {"kind": "activation", "at_least": 1}, "fail", "0 activations, at least 1 is needed", 0),
     "one without effect": ("x = self.a(x)\nx = x + 0 * self.d(x)" + END, {"kind": "conv", "at_least": 3}, "fail", "2 convolutions (lines 20 and 22), at least 3 are needed", 2),
     "too many": ("x = F.relu(self.a(x))\nx = x.sigmoid()" + END, {"kind": "activation", "at_most": 1}, "fail", "2 activations (lines 20 and 21), at most 1 is allowed", 2),
+    "one that is a clamp": ("x = F.relu(self.a(x))\nx = x.sub(1).clamp(min=0)" + END, {"kind": "activation", "at_most": 1}, "fail", "2 activations (lines 20 and 21), at most 1 is allowed", 2),
+    "a clamp that is none": ("x = F.relu(self.a(x))\nx = x.clamp(min=1e-3)" + END, {"kind": "activation", "at_most": 1}, "pass", "1 activation (line 20)", 1),
+    "one that rests late": ("self.n(self.a(x))\nx = self.a(x)\nx = x + self.d(x) * (self.n.num_batches_tracked < 1000)" + END, {"kind": "conv", "at_least": 3}, "error", "can't be told: a convolution of the 3 needed has no effect in a large batch late in a training", 2),
     "too many without effect": ("x = self.a(x)\nx = x + 0 * self.d(x)" + END, {"kind": "conv", "at_most": 2}, "error", "can't be told: a convolution beyond the 2 allowed shows no effect on the images that were tried", 2),
     "none allowed": ("x = self.n(self.a(x))" + END, {"kind": "batch-norm", "at_most": 0}, "fail", "1 batch normalisation (line 20), at most 0 are allowed", 1),
     "frozen ones": ("self.n.eval()\nx = self.n(self.a(x))" + END, {"kind": "batch-norm", "at_most": 0}, "pass", "0 batch normalisations", 0),
     "one that hands on": ("x = F.relu(F.relu(self.a(x)))" + END, {"kind": "activation", "at_least": 2}, "fail", "1 activation (line 20), at least 2 are needed", 1),
     "dropouts": ("x = F.dropout(self.a(x), 0.1, self.training)" + END, {"kind": "dropout", "at_least": 1}, "pass", "1 dropout (line 20)", 1),
+    "a dropout of ones": ("x = self.a(x)\nx = x * F.dropout(torch.ones_like(x), 0.1, self.training)" + END, {"kind": "dropout", "at_most": 0}, "fail", "1 dropout (line 21), at most 0 are allowed", 1),
     "dropouts of nothing": ("x = F.dropout(self.a(x), 0.0, self.training)" + END, {"kind": "dropout", "at_least": 1}, "fail", "0 dropouts, at least 1 is needed", 0),
     "in one mode only": ("x = self.a(x)\nif self.training: x = F.relu(x)" + END, {"kind": "activation", "at_least": 1}, "fail", "0 activations, at least 1 is needed", 0),
     "in one mode too many": ("x = self.a(x)\nif self.training: x = F.relu(x)" + END, {"kind": "activation", "at_most": 0}, "fail", "1 activation (line 21), at most 0 are allowed", 1),
@@ -235,6 +240,20 @@ def test_kernel_size_says_what_sees_as_much(layer: str, options: dict[str, Any],
     assert finding.fix == fix
 
 
+PATCHES: dict[str, tuple[str, str, str]] = {
+    "too large": ("u = F.unfold(x, 5)\nreturn self.a(u).mean(2)", "error", "can't be told: unfold lays patches of 5 beside each other for learned weights, allowed are 1 and 3"),
+    "by the method": ("u = x.unfold(2, 5, 1).unfold(3, 5, 1).permute(0, 1, 4, 5, 2, 3).reshape(-1, 25, 24 * 24)\nreturn self.a(u).mean(2)", "error", "can't be told: unfold lays patches of 5 beside each other for learned weights, allowed are 1 and 3"),
+    "of an allowed size": ("u = F.unfold(x, 3)\nreturn F.conv1d(u, self.a.weight[:, :9]).mean(2)", "pass", "kernels: 1"),
+    "that meet no weights": ("u = F.unfold(x, 5).amax(1, keepdim=True)\nreturn F.conv1d(u, self.a.weight[:, :1]).mean(2)", "pass", "kernels: 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("run", "status", "message"), PATCHES.values(), ids=PATCHES)
+def test_kernel_size_of_patches(run: str, status: str, message: str) -> None:
+    found = checked(net("self.a = nn.Conv1d(25, 10, 1)", run), "kernel-size", {"allowed": [1, 3]})
+    assert (found.status, found.message) == (status, message)
+
+
 LAST: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "log_softmax": ("return F.log_softmax(self.head(self.a(x)).mean((2, 3)), 1)", {}, []),
     "relu": ("x = F.relu(self.head(self.a(x)))\nreturn x.mean((2, 3))", {}, ["relu bends the scores of the last layer"]),
@@ -249,6 +268,7 @@ LAST: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "a relu that changes nothing": ("return F.relu(torch.softmax(self.head(self.a(x)).mean((2, 3)), 1))", {}, []),
     "a clamp before a logarithm": ("return torch.softmax(self.head(self.a(x)).mean((2, 3)), 1).clamp(min=1e-9).log()", {}, []),
     "a scale for each class": ("x = self.head(self.a(x)).mean((2, 3))\nreturn F.relu(x) * self.head.bias", {}, ["relu bends the scores of the last layer"]),
+    "a convolution that is a scale for each class": ("x = F.relu(self.head(self.a(x)))\nreturn F.conv2d(x, self.one, groups=10).mean((2, 3))", {}, ["relu bends the scores of the last layer"]),
     "dropout": ("x = self.head(self.a(x))\nreturn F.dropout(x, 0.1, self.training).mean((2, 3))", {}, ["dropout drops scores of the last layer"]),
     "dropout of nothing": ("x = self.head(self.a(x))\nreturn F.dropout(x, 0.0, self.training).mean((2, 3))", {}, []),
     "batch norm allowed": ("x = self.head(self.n(self.a(x)))\nreturn self.m(x).mean((2, 3))", {}, []),
@@ -259,7 +279,8 @@ LAST: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 
 @pytest.mark.parametrize(("run", "options", "messages"), LAST.values(), ids=LAST)
 def test_last_layer(run: str, options: dict[str, Any], messages: list[str]) -> None:
-    found = checked(net(MADE + "\nself.m = nn.BatchNorm2d(10)", run), "last-layer", options)
+    made = MADE + "\nself.m = nn.BatchNorm2d(10)\nself.one = nn.Parameter(torch.ones(10, 1, 1, 1))"
+    found = checked(net(made, run), "last-layer", options)
     assert ([item.message for item in found.findings], found.status) == (messages, "fail" if messages else "pass")
 
 

@@ -237,6 +237,13 @@ def test_taps_in_the_padding_do_not_count() -> None:
     assert [result(text, above=8).measured for text in (far, near)] == [3, 3 + 2 * 11 * 8]
 
 
+def test_taps_in_what_a_node_before_pads_with_do_not_count() -> None:
+    layers = ("nn.Conv2d(1, 4, 3, stride=8)", "nn.Conv2d(4, 4, 3, dilation=12)")
+    far = net(*layers, body="return self.l1(F.pad(self.l0(x), (12, 12, 12, 12)))")
+    near = net(*layers, body="return F.conv2d(F.pad(self.l0(x), (11, 11, 11, 11)), self.l1.weight, dilation=11)")
+    assert [result(text, above=8).measured for text in (far, near)] == [3, 3 + 2 * 11 * 8]
+
+
 def test_what_all_positions_share_does_not_count() -> None:
     body = "x = self.l0(x)\nx = x * self.l1(x.mean((2, 3), keepdim=True)).sigmoid()\nreturn F.instance_norm(x)"
     found = result(net("nn.Conv2d(1, 4, 3)", "nn.Conv2d(4, 4, 1)", body=body), above=8)
@@ -246,6 +253,8 @@ def test_what_all_positions_share_does_not_count() -> None:
 LOST = {
     "attention": "y = x.flatten(2).transpose(1, 2)\ny = (y @ y.transpose(1, 2)).softmax(-1) @ y\nreturn self.l1(y.transpose(1, 2).reshape(x.shape))",
     "rolled": "return self.l1(x.roll(3, 2))",
+    "added up along positions": "return self.l1(x.cumsum(3))",
+    "the largest so far": "return self.l1(x.cummax(2)[0])",
     "joined along positions": "return self.l1(torch.cat([x, x], 3))",
     "weighted along positions": "return self.l1(x @ self.w)",
     "sampled": "g = F.affine_grid(torch.eye(2, 3).repeat(len(x), 1, 1), x.shape, align_corners=False)\nreturn self.l1(F.grid_sample(x, g, align_corners=False))",

@@ -114,6 +114,18 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.index_select", (t(5, 6), 0, torch.zeros(40, dtype=torch.long)), {}),
     ("torch.sum", (t(5, 6),), {"dim": 1}),
     ("torch.cumsum", (t(5, 6), 0), {}),
+    ("torch.topk", (t(5, 60), 40), {}),
+    ("torch.kthvalue", (t(5, 60), 3, 1, True), {}),
+    ("torch.sort", (t(5, 60),), {"dim": 0, "descending": True}),
+    ("torch.quantile", (t(5, 60), 0.5, 1), {}),
+    ("torch.diff", (t(5, 60),), {"dim": 1}),
+    ("torch.gather", (t(5, 6), 1, torch.zeros(5, 40, dtype=torch.long)), {}),
+    ("torch.scatter", (t(5, 60), 1, torch.zeros(5, 1, dtype=torch.long), 1.0), {}),
+    ("torch.scatter_add", (t(5, 60), 1, torch.zeros(2, 70, dtype=torch.long), t(5, 70)), {}),
+    (F + "one_hot", (torch.zeros(5, 6, dtype=torch.long), 40), {}),
+    (F + "one_hot", (torch.zeros(5, 6, dtype=torch.long),), {"num_classes": 40}),
+    ("torch.bucketize", (t(5, 60), torch.arange(3.0)), {}),
+    ("torch.searchsorted", (t(5, 3).cumsum(1), t(5, 60)), {}),
     ("torch.Tensor.view", (t(5, 6), -1), {}),
     (F + "softmax", (t(5, 6), 1), {}),
     (F + "batch_norm", (t(5, 6, 2, 2), torch.zeros(6), torch.ones(6)), {}),
@@ -154,6 +166,9 @@ UNUSUAL: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.Tensor.__getitem__", (t(4, 8), (True, torch.tensor([0, 1]))), {}),
     ("torch.repeat_interleave", (t(300, 1), 300, torch.tensor(0)), {}),
     (F + "lp_pool1d", (t(5, 1, 1), t(1, 400), 300), {}),
+    ("torch.quantile", (t(1, 400), torch.linspace(0, 1, 300), 0), {}),
+    ("torch.diff", (t(5, 6),), {"dim": 1, "prepend": t(5, 60), "append": t(5, 70)}),
+    (F + "one_hot", (torch.tensor([400]),), {}),
     (F + "scaled_dot_product_attention", (t(1, 300, 1), t(1, 1, 1), t(1, 1, 400)), {}),
 ]
 
@@ -184,6 +199,8 @@ TOO_HIGH: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("torch.Tensor.__getitem__", (t(3, 64, 784), (slice(None), slice(None), torch.arange(784))), {}),
     ("torch.index_select", (t(3, 64, 784), 2, torch.arange(784)), {}),
     ("torch.take_along_dim", (t(3, 64, 49), torch.zeros(3, 64, 49, dtype=torch.long), 2), {}),
+    ("torch.gather", (t(3, 64, 784), 1, torch.zeros(3, 64, 784, dtype=torch.long)), {}),
+    ("torch.scatter", (t(3, 64, 784), 1, torch.zeros(3, 64, 784, dtype=torch.long), t(3, 64, 784)), {}),
 ]
 
 
@@ -305,6 +322,8 @@ REQUESTS: list[Replay] = [
     single("torch.Tensor.hsplit", Ref(0), sections=HUGE),
     single(F + "local_response_norm", Ref(0), HUGE),
     single(F + "group_norm", Ref(0), HUGE),
+    single(F + "one_hot", Ref(0), HUGE),
+    single(F + "one_hot", Ref(0)),
 ]
 
 

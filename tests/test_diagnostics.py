@@ -296,6 +296,7 @@ LAST = "        return self.fc(x.permute(0, 2, 3, 1)).mean((1, 2))\n"
 ROWS = "        x = x + F.linear(x, self.rows)\n        return self.last(F.pad(x, (0, 0, 0, 0, 0, 2))).mean((2, 3))\n"
 GATE = "        x = F.pad(x, (0, 0, 0, 0, 0, 2)) * self.fc(x.mean((2, 3)))[:, :, None, None]\n"
 GATE += "        return self.last(x).mean((2, 3))\n"
+MIXED = "        return torch.einsum('oc,nchw->nohw', self.fc.weight, x).mean((2, 3))\n"
 
 
 @pytest.mark.parametrize(
@@ -303,6 +304,7 @@ GATE += "        return self.last(x).mean((2, 3))\n"
     [
         (LAST, "note", "Keep the channels in front of the map, (N, 8, H, W), and use nn.Conv2d(8, 10, 1)."),
         (GATE, "note", "Keep the pooled map, (N, 8, 1, 1), and use nn.Conv2d(8, 10, 1)."),
+        (MIXED, "note", "Use nn.Conv2d(8, 10, 1) on the map."),
         (
             ROWS,
             "note",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
-from support import HEADER, checked
+from support import HEADER, PROBE, checked, graded
+
+from grader import digits
+from grader.protocol import CheckRequest, Probe
 
 MODEL = (
     HEADER
@@ -55,6 +59,41 @@ def test_a_hidden_path_round_the_pooling_is_undecided() -> None:
     )
 
 
+FORWARDS = {
+    "an offset before a ReLU": "y = (y - 1e3 * (1 - F.pad(torch.ones(1, 1), (13, 12, 13, 12)))).relu()",
+    "a grid in the middle": (
+        "way = torch.tensor([[0.05, 0.0, 0.0], [0.0, 0.05, 0.0]]).repeat(y.size(0), 1, 1)\n"
+        "        y = F.grid_sample(y, F.affine_grid(way, y.shape, align_corners=True), align_corners=True)"
+    ),
+    "padding that cuts": "y = F.pad(y, (-25, 25, -25, 25))",
+}
+KEEPING = {
+    "a fixed encoding": "y = (y + torch.linspace(-1, 1, 26)).relu()",
+    "a grid that turns": (
+        "way = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]).repeat(y.size(0), 1, 1)\n"
+        "        y = F.grid_sample(y, F.affine_grid(way, y.shape, align_corners=True), align_corners=True)"
+    ),
+    "padding and resampling": "y = F.interpolate(F.pad(y, (1, 1, 1, 1)), scale_factor=2)",
+}
+
+
+@pytest.mark.parametrize("forward", FORWARDS.values(), ids=FORWARDS)
+def test_a_few_places_chosen_before_the_mean_are_undecided(forward: str) -> None:
+    text = MODEL.replace("FORWARD", "return good").replace("good = self.good", f"{forward}\n        good = self.good")
+    result = checked(text, "global-average-pool")
+    assert (result.status, result.findings[0].level) == ("error", "warning")
+    assert re.fullmatch(
+        r"can't be told: \w+ is where a few places of the 26×26 map are chosen, and the others are not heard",
+        result.message,
+    )
+
+
+@pytest.mark.parametrize("forward", KEEPING.values(), ids=KEEPING)
+def test_places_that_are_all_heard_are_a_whole_map(forward: str) -> None:
+    text = MODEL.replace("FORWARD", "return good").replace("good = self.good", f"{forward}\n        good = self.good")
+    assert checked(text, "global-average-pool").status == "pass"
+
+
 def test_an_open_path_round_the_pooling_fails() -> None:
     result = checked(MODEL.replace("FORWARD", "return good + y.flatten(1)[:, :10]"), "global-average-pool")
     assert result.status == "fail"
@@ -73,6 +112,7 @@ class Net(nn.Module):
         super().__init__()
         self.conv, self.head = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 10, 1)
         self.norm, self.drop = nn.BatchNorm2d(8), nn.Dropout(0.1)
+        self.register_buffer("count", torch.zeros(2))
 
     def forward(self, x):
         y = self.conv(x).relu()
@@ -82,13 +122,33 @@ class Net(nn.Module):
 )
 
 
+RESTS = {
+    "in a large batch": "torch.ones(x.size(0)).sum() - 64",
+    "after many batches": "self.norm.num_batches_tracked.float() - 50",
+    "after many that the model counts": "self.count.add_(1)[0] - 50",
+    "once weights have moved": "self.norm.bias.abs().mean() * 200",
+}
+BORDER = "1 - 9 * (x + 0.4242).relu()[:, :, :1].amax((2, 3), keepdim=True)"  # of which MNIST leaves the first row empty
+
+
 @pytest.mark.parametrize("check", ["batch-norm", "dropout"])
-@pytest.mark.parametrize("gate", ["torch.ones(x.size(0)).sum() - 64", "self.norm.num_batches_tracked.float() - 50"])
+@pytest.mark.parametrize("gate", RESTS.values(), ids=RESTS)
 def test_a_layer_that_rests_in_a_training_is_undecided(check: str, gate: str) -> None:
     result = checked(RESTING.replace("GATE", gate), check)
     what = {"batch-norm": "batch normalisation", "dropout": "dropout"}[check]
     assert (result.status, result.findings[0].level) == ("error", "warning")
     assert result.findings[0].message == f"{what} acts on a few images, but not in a large batch late in training"
+
+
+@pytest.mark.parametrize("check", ["batch-norm", "dropout"])
+def test_a_layer_that_acts_on_moved_digits_alone_is_undecided(check: str) -> None:
+    moved = digits.pixels()[6 * digits.SIDE :] + bytes(6 * digits.SIDE)  # six rows up
+    probe = msgspec.structs.replace(PROBE, digits=moved[: 12 * digits.SIDE**2])
+    (result,) = graded(RESTING.replace("GATE", BORDER), CheckRequest(check), probe=probe).results
+    assert (result.status, result.message.partition(" acts ")[2]) == (
+        "error",
+        "on a few images, but not in a large batch late in training",
+    )
 
 
 @pytest.mark.parametrize("check", ["batch-norm", "dropout"])
@@ -188,3 +248,33 @@ def test_a_layer_behind_a_gate_that_no_training_opens_is_undecided(check: str, s
 @pytest.mark.parametrize("check", ["batch-norm", "dropout"])
 def test_a_layer_behind_a_gate_that_starts_at_zero_passes(check: str) -> None:
     assert checked(GATED.replace("START", "0.0").replace("GATE", "self.one"), check).status == "pass"
+
+
+POWERS = (
+    HEADER
+    + """class GeM(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.p = nn.Parameter(torch.ones(1) * 3)
+
+    def forward(self, x):
+        return F.avg_pool2d(x.clamp(min=1e-6).pow(self.p), (x.size(-2), x.size(-1))).pow(1 / self.p)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.drop = nn.Conv2d(1, 12, 3, 2), nn.BatchNorm2d(12), nn.Dropout2d(0.1)
+        self.last, self.pool = nn.Conv2d(12, 10, 3), GeM()
+
+    def forward(self, x):
+        x = self.drop(self.norm(self.first(x)).relu())
+        return self.pool(self.last(x).relu()).flatten(1)
+"""
+)
+
+
+def test_what_a_root_makes_of_the_rounding_of_a_mean_is_not_held_against_it() -> None:
+    request = CheckRequest("global-average-pool")
+    found = {graded(POWERS, request, probe=Probe(seed, (4, 36))).results[0].status for seed in (106, 114, 128)}
+    assert found == {"pass"}

@@ -76,7 +76,7 @@ def test_in_place_functions_are_there() -> None:
 @pytest.mark.parametrize(
     "name",
     "set_ as_strided as_strided_ resize_ resize_as_ data_ptr untyped_storage storage map_ apply_ numpy "
-    "item nonzero masked_select unique sort argsort topk gather scatter put_ index_put_ register_hook".split(),
+    "item nonzero masked_select unique bincount fft_rfft2 put_ index_put_ register_hook".split(),
 )
 def test_left_out_on_purpose(name: str) -> None:
     assert [found for found in ops.table() if found.rpartition(".")[2] == name] == []
@@ -297,6 +297,22 @@ def test_operands_that_fit(name: str, arguments: Any) -> None:
 @pytest.mark.parametrize(("name", "arguments"), UNFIT)
 def test_operands_that_do_not_fit_are_refused(name: str, arguments: Any) -> None:
     with pytest.raises(ValueError, match=r"^the shapes of its operands do not fit each other$"):
+        ops.table()[name].run(*arguments)
+
+
+OUTSIDE: list[tuple[str, Any]] = [
+    ("torch.gather", (t(4, 6), 1, torch.tensor([[6]]))),
+    ("torch.gather", (t(4, 6), 0, torch.tensor([[-5]]).expand(1, 6))),
+    ("torch.scatter", (t(4, 6), 1, torch.tensor([[6]]), 1.0)),
+    ("torch.scatter_add", (t(4, 6), 0, torch.tensor([[9]]).expand(1, 6), t(1, 6))),
+    ("torch.scatter_reduce", (t(4, 6), 0, torch.tensor([[9]]).expand(1, 6), t(1, 6), "amax")),
+    ("torch.nn.functional.one_hot", (torch.tensor([3]), 3)),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), OUTSIDE)
+def test_places_outside_a_tensor_are_refused(name: str, arguments: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"out of bounds|smaller than num_classes"):
         ops.table()[name].run(*arguments)
 
 

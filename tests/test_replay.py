@@ -243,6 +243,13 @@ def test_outputs_of_any_form() -> None:
     assert prediction((1, None)) is None
 
 
+def test_the_prediction_is_the_first_tensor_with_a_score_for_each_class() -> None:
+    features, scores, others = noise(4, (16,), 1), noise(4, (10,), 2), noise(4, (10,), 3)
+    assert prediction((features, (scores, others)), 10) is scores
+    assert prediction((features, scores[0]), 10) is features
+    assert prediction((features, scores)) is features
+
+
 def test_gradients_stop_where_the_submission_stopped_them() -> None:
     weight = torch.ones(1, requires_grad=True)
     replay = graph(call("torch.mul", Ref(0), Ref(1), grad=False), tensors={1: weight})

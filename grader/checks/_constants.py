@@ -34,7 +34,7 @@ UNPACKING = frozenset(
     "floor ceil round trunc frac fmod remainder __mod__ __rmod__ __floordiv__ floor_divide bitwise_and bitwise_or "
     "bitwise_xor __and__ __or__ __xor__ __rshift__ __lshift__ bitwise_right_shift bitwise_left_shift "
     "int long short byte char float half bfloat16 double to type sin cos tan gt ge lt le eq __eq__ ne greater less "
-    "sign heaviside clamp relu threshold".split()
+    "sign heaviside clamp relu threshold one_hot bucketize searchsorted".split()
 )
 GRID = 8  # numbers that two ramps follow from, with a factor and an offset each
 CASTS = frozenset("float half bfloat16 double to type".split())
@@ -77,7 +77,7 @@ class _Walk:
         self.subject = subject
         self.facts = facts
         self.roles = {info.id: info.role for info in subject.graph.tensors}
-        self.statistics = _kept_statistics(subject)
+        self.statistics = kept_statistics(subject)
         self.parts = parts
         self.marks = Marks(facts, parts.marks)
         self.found: dict[int, Frontier] = {}
@@ -286,7 +286,7 @@ class _Walk:
         return operand.size == 1 or (operand.leaf is not None and self.subject.leaves[operand.leaf].binary)
 
 
-def _kept_statistics(subject: Subject) -> frozenset[int]:
+def kept_statistics(subject: Subject) -> frozenset[int]:
     """Return the running statistics that a live batch normalisation updates in training."""
     found = set()
     for step in subject.facts["train"].steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 from grader.checks._products import (
     OFFSETS,
@@ -113,6 +114,11 @@ def layer(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     )
 
 
+def is_steady(subject: Subject, facts: Facts, step: Step, operand: Operand) -> bool:
+    """Tell whether an activation differs from number to number, and next to nothing from image to image."""
+    return subject.experiments.steady(facts.mode, step.index, operand.id, range(len(operand.shape)))
+
+
 def solution(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     """A system of equations with learned coefficients multiplies by the inverse of their matrix."""
     weights = [operand for operand in step.operands[:1] if not operand.from_input and operand.size > 1]
@@ -133,15 +139,16 @@ def by_hand(subject: Subject, facts: Facts, step: Step) -> Dense | None:
     if summed is None:
         return None
     operand, axes = summed
-    found = behind(facts, operand)
+    steady = partial(is_steady, subject, facts)
+    found = behind(facts, operand, steady)
     if found.sources and found.bends:
-        found = behind(facts, operand, subject.experiments.bent(facts.mode, found.bends))
+        found = behind(facts, operand, steady, subject.experiments.bent(facts.mode, found.bends))
     if not found.sources or scales_channels(facts, found, operand, axes):
         return None
     if not subject.experiments.carried(facts.mode, found.route(step, operand, axes)):
         return None
     source, weight = max(found.sources, key=lambda pair: pair[1].size)
-    shape = times(weight.shape)
+    shape = times(weight.shape[weight.from_input and weight.shape[0] == facts.batch :])
     message, fix = f"a product with {shape} weights and a sum make a linear layer by hand", ""
     if position_scale(source) is not None:
         message = f"{source.short} with {shape} weights, one for each position, and a sum make a linear layer"

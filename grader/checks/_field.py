@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from grader.checks._boxes import Back, Box, Lost
 from grader.checks._moves import MOVES
-from grader.checks._windows import WINDOWS
+from grader.checks._windows import WINDOWS, convolved
 from grader.facts import Facts, Operand, Shape, Step
 from grader.kinds import Kind
 
@@ -68,13 +68,15 @@ def _latest(facts: Facts, given: Operand) -> Iterator[int]:
 
 def _is_turned(facts: Facts, view: int) -> bool:
     """Tell whether a view has its axes in another order than what it is a view of."""
-    makers = {key: step for step in reversed(facts.steps) for key in step.node.outputs}
     seen: set[int] = set()
-    while view in makers and view not in seen and makers[view].kind in VIEWS:
-        if makers[view].kind == "permute":
-            return True
+    while view not in seen:
         seen.add(view)
-        view = makers[view].operands[0].id if makers[view].operands else view
+        maker = facts.makers.get(view)
+        if maker is None or maker.kind not in VIEWS:
+            return False
+        if maker.kind == "permute":
+            return True
+        view = maker.operands[0].id if maker.operands else view
     return False
 
 
@@ -89,4 +91,6 @@ def _back(facts: Facts, step: Step, operand: Operand, key: int, box: Box) -> Box
         extents = tuple(step.shapes[place][axis] for axis in box.axes)
         if extents != box.extents or any(_is_turned(facts, view) for view in (outputs[place], key)):
             return Lost()
+    if step.kind == "conv":
+        return convolved(step, operand, step.shapes[place], box, facts)
     return through(step, operand, step.shapes[place], box)

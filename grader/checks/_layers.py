@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.checks._products import is_product
 from grader.checks._subject import Subject, span_of, times
 from grader.facts import Facts, Operand, Step, integers
 from grader.finding import Finding
 
+CLAMPS = frozenset(("clamp", "clip", "clamp_min"))
 LINES_SHOWN = 12  # of a headline
 NONLINEAR = frozenset(
     "relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh softplus softsign "
@@ -130,19 +132,35 @@ def convolutions(facts: Facts) -> Iterator[Convolution]:
     for step in facts.live_steps("conv"):
         found = convolution(step)
         if found is not None and step.from_input:
-            yield found
+            yield unpadded(facts, found)
+
+
+def unpadded(facts: Facts, layer: Convolution) -> Convolution:
+    """Return a convolution with the padding that a node before it adds as if it were its own."""
+    makers = [facts.steps[index] for index in layer.images.writers]
+    given = integers(makers[0].argument("pad")) if len(makers) == 1 and makers[0].kind == "pad" else ()
+    count = len(layer.kernel)
+    if layer.transposed or len(given) < 2 * count or makers[0].argument("mode") not in (None, "constant"):
+        return layer
+    before, after = given[2 * count - 2 :: -2], given[2 * count - 1 :: -2]
+    padding = tuple(map(operator.add, layer.padding, before))
+    inner = tuple(extent - sum(added) for extent, *added in zip(layer.extents, before, after, strict=True))
+    return replace(layer, padding=padding, extents=inner) if min((*before, *after)) >= 0 < min(inner) else layer
 
 
 def is_layer(subject: Subject, facts: Facts, step: Step) -> bool:
     """Tell whether a node applies learned weights to activations: more than one number for each class."""
     weights = [given for given in step.operands if not given.from_input and subject.learned(facts, given)]
-    if step.kind in ("conv", "dense", "recurrent", "attention"):
-        return step.from_input and bool(weights)
-    return step.from_input and is_product(step) and any(given.size > subject.classes for given in weights)
+    if is_product(step):  # a convolution may be no more than that
+        return step.from_input and any(given.size > subject.classes for given in weights)
+    return step.from_input and step.kind in ("conv", "dense", "recurrent", "attention") and bool(weights)
 
 
 def is_activation(step: Step) -> bool:
     """Tell of the functions that stand between layers; logarithms, powers and the like are arithmetic."""
+    if step.plain in CLAMPS:  # at zero it is a ReLU
+        least = step.node.args[1] if len(step.node.args) > 1 else step.node.kwargs.get("min")
+        return isinstance(least, (int, float)) and least == 0
     return step.plain in NONLINEAR
 
 

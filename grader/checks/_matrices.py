@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from grader.checks._constants import kept_statistics
 from grader.checks._marks import Marks
 from grader.checks._subject import Subject
 from grader.facts import Facts, Operand, Step
-from grader.kinds import STATISTICS, TAKE_A_SHAPE, Kind
+from grader.kinds import TAKE_A_SHAPE, Kind
 
 MORE = 4  # learned numbers for each activation: a scale and a shift in each of two branches are no more
 FEW = 16  # learned numbers that may meet anything
@@ -62,6 +63,7 @@ class _Walk:
         self.marks = Marks(facts, {})
         parameters = subject.parameter_ids
         self.sizes = {key: leaf.size if key in parameters else leaf.distinct for key, leaf in subject.leaves.items()}
+        self.statistics = kept_statistics(subject)
         self.roots: dict[int, frozenset[int]] = {}
         self.leaves: dict[int, frozenset[int]] = {}
         self.meetings = {IMAGE: Meeting(math.prod(subject.input_shape))}
@@ -88,10 +90,9 @@ class _Walk:
         """Yield the tensors of several learned numbers that a node is given beside activations."""
         if step.kind in OTHERS or step.short in TAKE_A_SHAPE:
             return
-        statistics = [step.operand(name) for name in STATISTICS] if step.kind == "batch-norm" else []
         for operand in step.operands:
             several = operand.size > 1 and bool(self.leaves_of(operand))
-            if several and not operand.from_input and operand not in statistics:
+            if several and not operand.from_input and operand.id not in self.statistics:
                 yield operand
 
     def meet(self, meeting: Meeting, step: Step, weights: list[Operand]) -> None:

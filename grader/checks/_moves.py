@@ -37,12 +37,18 @@ def permuted(step: Step, operand: Operand, shape: Shape, box: Box) -> Box | Lost
 
 def reduced(step: Step, operand: Operand, shape: Shape, box: Box) -> Box | Lost | None:
     count = len(operand.shape)
-    gone = sorted({axis % count for axis in integers(step.argument("dim"))})
+    given = integers(step.argument("dim"))
+    if step.plain in ALONG and (given or (-1,))[0] % count in box.axes:
+        return LOST
+    gone = sorted({axis % count for axis in given})
     if len(shape) == count:
         return moved(operand, shape, box, box.axes)
     if len(shape) != count - len(gone):
         return LOST
     return moved(operand, shape, box, with_axes(gone, box.axes))
+
+
+ALONG = frozenset("cumsum cumprod cummax cummin logcumsumexp sort argsort topk".split())  # use all along an axis
 
 
 def with_axes(added: list[int], axes: Shape) -> Shape:
@@ -97,7 +103,7 @@ CUTS = frozenset(
 
 def _sliced(step: Step, operand: Operand, shape: Shape, box: Box) -> Box | Lost | None:
     """Slices of positions shift a box, or stretch it by their steps."""
-    rows = list(_sources(step, operand))
+    rows = list(slice_sources(step, operand))
     if len(rows) != len(shape) or (not box.plain and any(rows[axis][1:] != (0, 1) for axis in box.axes)):
         return LOST
     sources = [rows[axis] for axis in box.axes]
@@ -111,7 +117,7 @@ def _sliced(step: Step, operand: Operand, shape: Shape, box: Box) -> Box | Lost 
     return Box(axes, intervals, tuple(operand.shape[axis] for axis in axes))
 
 
-def _sources(step: Step, operand: Operand) -> Iterator[tuple[int, int, int]]:
+def slice_sources(step: Step, operand: Operand) -> Iterator[tuple[int, int, int]]:
     """Yield, for each axis of a result, the axis that it was taken from, with start and step; an axis of -1 is new."""
     given = step.node.args[1] if len(step.node.args) > 1 else None
     items = given.items if isinstance(given, Items) else (given,)

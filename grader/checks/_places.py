@@ -6,7 +6,6 @@ import math
 import operator
 from collections.abc import Iterator
 
-from grader.checks._products import OFFSETS
 from grader.checks._subject import Subject
 from grader.facts import Facts, Operand, Step
 from grader.kinds import Kind
@@ -97,8 +96,8 @@ def _takes_fixed(subject: Subject, facts: Facts, step: Step) -> bool:
 
 
 def _fixed(subject: Subject, facts: Facts, step: Step) -> Iterator[Operand]:
-    """Yield the constants of several numbers that a node multiplies by, chooses by or puts in place by."""
-    if step.kind in TAKES and step.plain not in OFFSETS:
+    """Yield the constants of several numbers that a node multiplies by, adds, chooses by or puts in place by."""
+    if step.kind in TAKES:
         for operand in step.operands:
             if not operand.from_input and operand.size > 1 and not subject.learned(facts, operand):
                 yield operand

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from grader.checks._subject import Route
@@ -21,8 +21,10 @@ SQUARES = frozenset("square pow __pow__ abs absolute".split())
 SUMS = frozenset("sum mean nansum nanmean cumsum".split())
 CARRIES = frozenset(("reshape", "permute", "expand", "copy", "dropout", "pad", "join", "index", "avg-pool", "resample"))
 BLENDS = frozenset(("avg-pool", "resample"))  # which weigh positions themselves
+EACH = frozenset(("activation", "reshape", "permute", "expand", "copy"))  # kinds that take each number by itself
 LAST_AXES = frozenset(("layer_norm", "rms_norm"))  # whose weights stand along the last axes, those of others along 1
 PLACES = {"torch.instance_norm": 1, "torch.nn.functional.instance_norm": 3}  # of the weights, which others have at 2
+IsSteady = Callable[[Step, Operand], bool]
 
 
 @dataclass
@@ -31,7 +33,8 @@ class Behind:
 
     `fills` tells, for each node on the way, which operands to replace by one number so that only the weights are left;
     `scales` are the normalisations that stand for their weights, `sources` the products with their weights.
-    `bends` are the activations on the way, `blends` whether positions are mixed there.
+    `bends` are the activations on the way, `blends` whether positions are mixed there, `merges` whether several of its
+    parts meet before the sum.
     """
 
     fills: dict[int, dict[int, float]] = field(default_factory=dict)
@@ -39,14 +42,18 @@ class Behind:
     sources: list[tuple[Step, Operand]] = field(default_factory=list)
     bends: list[int] = field(default_factory=list)
     blends: bool = False
+    merges: bool = False
 
     def route(self, sink: Step, summed: Operand, axes: tuple[int, ...]) -> Route:
         weights = {step.index: weight.id for step, weight in self.sources} if self.blends else {}
         return Route(self.fills, self.scales, weights, sink.index, summed.id, axes)
 
 
-def behind(facts: Facts, operand: Operand, bent: Collection[int] = ()) -> Behind:
-    """Return the products that reach an operand through views, joins, offsets, scales and what is not `bent`."""
+def behind(facts: Facts, operand: Operand, is_steady: IsSteady, bent: Collection[int] = ()) -> Behind:
+    """Return the products that reach an operand through views, joins, offsets, scales and what is not `bent`.
+
+    A factor that `is_steady`, the same for all images, is weights, wherever it comes from.
+    """
     found = Behind()
     squared = _passed(facts, operand, bent)
     for index in sorted(squared):  # writers come before what reads them
@@ -54,6 +61,8 @@ def behind(facts: Facts, operand: Operand, bent: Collection[int] = ()) -> Behind
         inside = [given for given in step.operands if given.from_input]
         carried = [given for given in inside if any(writer in found.fills for writer in given.writers)]
         weights = [given for given in step.operands if not given.from_input and given.size > 1]
+        if not weights and not carried and is_product(step) and len(inside) > 1:
+            weights = [given for given in inside if is_steady(step, given)][:1]
         is_source = bool(weights) and (is_product(step) or (is_offset(step) and squared[index]))
         scale = position_scale(step)
         if scale is not None:
@@ -64,10 +73,11 @@ def behind(facts: Facts, operand: Operand, bent: Collection[int] = ()) -> Behind
         if carried:
             found.bends.extend([index] if step.kind == "activation" else [])
             found.blends = found.blends or step.kind in BLENDS or (step.kind == "conv" and not _is_pointwise(step))
+            found.merges = found.merges or len(carried) > 1
         if is_source:
             found.sources.append((step, max(weights, key=lambda given: given.size)))
         if is_source or carried:
-            found.fills[index] = dict(_fills(step, carried, squared[index]))
+            found.fills[index] = dict(_fills(step, [*carried, *weights], squared[index]))
     return found
 
 
@@ -80,7 +90,7 @@ def scales_channels(facts: Facts, found: Behind, operand: Operand, axes: tuple[i
     return (
         set(axes) <= set(operand.axes)
         and all(_is_by_channel(step, weight) for step, weight in found.sources)
-        and not any(_adds_positions(step) for step in way)
+        and not any(_adds_positions(step) and (found.merges or step.kind != "pad") for step in way)
     )
 
 
@@ -143,12 +153,12 @@ def _passed(facts: Facts, operand: Operand, bent: Collection[int]) -> dict[int, 
     return found
 
 
-def _fills(step: Step, carried: list[Operand], squared: bool) -> Iterator[tuple[int, float]]:
-    """Yield what to put in place of operands, so that a node hands on weights alone."""
+def _fills(step: Step, kept: list[Operand], squared: bool) -> Iterator[tuple[int, float]]:
+    """Yield what to put in place of operands that are not `kept`, so that a node hands on weights alone."""
     neutral = 0.0 if is_offset(step) else NEUTRAL.get(step.plain, 1.0)
     for given in step.operands:
         is_bias = step.kind == "conv" and given == step.operand("bias")
-        if given.from_input and given not in carried:
+        if given.from_input and given not in kept:
             yield given.id, neutral
         elif not given.from_input and (is_bias or (is_offset(step) and not squared)):
             yield given.id, 0.0
@@ -239,5 +249,13 @@ def written_out(facts: Facts, step: Step) -> list[tuple[Step, Operand]]:
 
 
 def _is_part(facts: Facts, operand: Operand) -> bool:
-    """Tell whether an operand was taken out of a larger tensor."""
-    return any(facts.steps[index].kind == "index" for index in operand.writers)
+    """Tell whether an operand was taken out of a larger tensor, whatever became of each of its numbers."""
+    stack, seen = list(operand.writers), set()
+    while stack:
+        step = facts.steps[stack.pop()]
+        if step.kind == "index":
+            return True
+        if step.index not in seen and step.kind in EACH:
+            seen.add(step.index)
+            stack.extend(writer for given in step.operands for writer in given.writers)
+    return False

@@ -41,6 +41,9 @@ class Experiments(Protocol):
     def flat(self, mode: Mode, edges: Sequence[Edge]) -> bool:
         """Tell whether maps at these edges hold the same number at all positions, whatever was tried."""
 
+    def heard(self, mode: Mode, edge: Edge) -> float:
+        """Return the share of a map's places at which a change gets to the prediction, as if all of these did alike."""
+
     def steady(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
         """Tell whether an operand of a node differs along these axes, and next to nothing between images."""
 
@@ -152,9 +155,10 @@ class Subject:
         return module
 
     def has_effect(self, mode: Mode, index: int) -> bool:
-        """Tell whether a node matters, with the submitted weights or with what a training makes of them, too."""
+        """Tell whether a node matters, with the weights that a training starts from, and late in one, too."""
         removed: dict[int, Replacement] = {index: "zeros"}
-        return self.experiments.matters(mode, removed) and self.experiments.opens(mode, removed)
+        tries = (self.experiments.matters, self.experiments.opens, self.experiments.endures)
+        return all(has_effect(mode, removed) for has_effect in tries)
 
     def sole_layer_of(self, step: Step) -> Module | None:
         """Return the torch.nn layer that made a call where its construction serves no other call, None otherwise."""
@@ -203,7 +207,7 @@ def resting(
         fix = "Let its result reach the output."
     elif not subject.experiments.endures(mode, replaced):
         message = f"{what} acts on a few images, but not in a large batch late in training"
-        why = "Something takes it out of the prediction: the size of a batch, or how often the model has run."
+        why = "Something takes it out of the prediction: a batch's size or images, earlier runs, or weights that moved."
         fix = "Let forward do the same for every batch."
     else:
         return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from grader.checks._boxes import LOST, Back, Box, Interval, Lost
-from grader.checks._layers import Convolution, convolution, meeting, per_axis
-from grader.facts import Operand, Shape, Step, integers
+from grader.checks._layers import Convolution, convolution, meeting, per_axis, unpadded
+from grader.facts import Facts, Operand, Shape, Step, integers
 from grader.kinds import Kind
 
 
@@ -18,6 +19,9 @@ class Window:
     stride: int
     first: int
     last: int
+
+    def moved(self, by: int) -> Window:
+        return Window(self.stride, self.first + by, self.last + by)
 
     def back(self, interval: Interval) -> Interval:
         return interval[0] * self.stride + self.first, interval[1] * self.stride + self.last
@@ -48,15 +52,18 @@ def window(kernel: int, stride: int, padding: int, dilation: int, extent: int, m
     return Window(stride, taps[0] * dilation - padding, taps[-1] * dilation - padding) if taps else None
 
 
-def convolved(step: Step, operand: Operand, shape: Shape, box: Box) -> Box | Lost | None:
+def convolved(step: Step, operand: Operand, shape: Shape, box: Box, facts: Facts | None = None) -> Box | Lost | None:
+    """With `facts`, taps that meet nothing but what a node before it pads with are left out, as those of its own."""
     layer = convolution(step)
     if layer is None or operand.id != layer.images.id:
         return LOST  # an activation as a kernel
     if layer.transposed:
         return _transposed(layer, shape, box)
-    columns = (layer.kernel, layer.stride, layer.padding, layer.dilation, layer.extents, layer.made)
+    inner = layer if facts is None else unpadded(facts, layer)
+    columns = (inner.kernel, inner.stride, inner.padding, inner.dilation, inner.extents, inner.made)
     windows = [window(*row) for row in zip(*columns, strict=True)]
-    known = [found for found in windows if found is not None]
+    before = map(operator.sub, inner.padding, layer.padding)
+    known = [found.moved(by) for found, by in zip(windows, before, strict=True) if found is not None]
     return slid(operand, shape, box, known) if len(known) == len(windows) else None
 
 

@@ -8,7 +8,9 @@ division, `einsum`, in one stage or several.
 
 Max pooling, a window smaller than the map, flattening, picking one position, and pooling a map that is 1×1 already are
 something else. What was 1×1 once is no map, however it is spread again: the check looks for the maps before it. A map
-that is the same everywhere, such as its maximum at each position, has nothing left to average. A gate or a sum may
+that is the same everywhere, such as its maximum at each position, has nothing left to average. A slice leaves a part of
+its map out; slices that are added, and together begin and end where the map does, are a convolution by hand. Where few
+places of a map were chosen before the mean, by a grid or by fixed numbers, the rule is undecided. A gate or a sum may
 bring in what was pooled in another way, as channel attention does, but not carry all that the prediction depends on.
 
 ## Examples
@@ -58,6 +60,8 @@ from dataclasses import replace
 
 import msgspec
 
+from grader.checks._cuts import cut
+from grader.checks._heard import choosing, few_places
 from grader.checks._products import is_offset
 from grader.checks._subject import MODES, Averaging, Edge, Subject, span_of, times
 from grader.facts import Facts, Operand, Step
@@ -67,7 +71,6 @@ ID = "global-average-pool"
 WHY = "A mean over the whole map makes the prediction independent of where something stands, without any weights."
 
 
-TAKING_IN = frozenset(("arithmetic", "join", "write"))
 ELEMENTWISE = frozenset(("arithmetic", "activation", "dropout", "norm", "batch-norm", "copy"))
 
 
@@ -96,6 +99,9 @@ def check(subject: Subject, options: Options) -> CheckResult:
         entries = tuple(entering(facts.given))
         if entries and subject.experiments.bypassed(mode, entries):
             return failed(_beside(entries[-1]), subject, facts, entries[-1].step)
+        chosen = few_places(subject, facts, edges)
+        if chosen is not None:
+            return choosing(ID, chosen)
         hidden = next((edge for edge in given if len(given) > 1 and is_silent(subject, facts, edge)), None)
         if hidden is not None:
             return undecided(hidden)
@@ -120,7 +126,7 @@ def undecided(edge: Edge) -> CheckResult:
 
 def last_maps(facts: Facts) -> Iterator[Edge]:
     """Yield, over all paths, the maps after which no map comes: together they are all that the prediction sees."""
-    stack = [writer for operand in facts.output[:1] for writer in operand.writers]
+    stack = list(facts.primary.writers) if facts.primary is not None else []
     seen: set[int] = set()
     while stack:
         index = stack.pop()
@@ -132,7 +138,7 @@ def last_maps(facts: Facts) -> Iterator[Edge]:
             if not operand.from_input:
                 continue
             if operand.is_map:
-                yield Edge(step, operand)
+                yield from cut(facts, operand) or (Edge(step, operand),)
                 stack.extend(added_to(facts, operand))
             else:
                 stack.extend(operand.writers)
@@ -157,9 +163,9 @@ def added_to(facts: Facts, operand: Operand) -> Iterator[int]:
 def entering(facts: Facts) -> Iterator[Edge]:
     """Yield where activations without positions enter a map: gates, and what is added or joined at all positions."""
     for step in facts.steps:
-        if step.index not in facts.live or step.kind not in TAKING_IN or not is_spread_out(step):
+        if step.index not in facts.live or not is_spread_out(step):
             continue
-        given = [operand for operand in step.operands if operand.from_input]
+        given = [operand for operand in step.used if operand.from_input]
         if not all(operand.single for operand in given):
             yield from (Edge(step, operand) for operand in given if operand.single)
 

@@ -2,7 +2,8 @@
 
 Small kernels in a row see as much as a large one, with fewer weights and more activations between them: two of 3×3 see
 5×5 positions with 18 weights for each pair of channels, one of 5×5 has 25. The check looks at the convolutions that the
-prediction depends on, transposed ones too, and at each side of their kernels. Pooling windows are no kernels.
+prediction depends on, transposed ones too, and at each side of their kernels. Pooling windows are no kernels. Where
+`unfold` lays patches of another size beside each other for learned weights, the rule is undecided.
 
 ## Options
 
@@ -42,16 +43,22 @@ class Net(nn.Module):
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 
 from grader.checks._layers import Convolution, convolutions, distinct, listed
 from grader.checks._subject import MODES, Subject, span_of, times
+from grader.facts import Facts, Step, integers
 from grader.finding import CheckResult, Finding
+from grader.kinds import Kind
 
 ID = "kernel-size"
 WHY = "Small kernels in a row see as much as a large one, with fewer weights and an activation more."
+
+MOVES: frozenset[Kind] = frozenset(("reshape", "permute", "copy", "index", "join"))  # kinds that change no number
+WEIGHS: frozenset[Kind] = frozenset(("conv", "dense", "arithmetic"))
 
 Side = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 
@@ -87,8 +94,48 @@ def check(subject: Subject, options: Options) -> CheckResult:
     if findings:
         others = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
         return CheckResult(ID, "fail", findings[0].message + others, findings, largest, options.at_most)
+    doubts = distinct(doubt(step, options) for mode in MODES for step in patches(subject, subject.facts[mode], options))
+    if doubts:
+        return CheckResult(ID, "error", f"can't be told: {doubts[0].message}", doubts, largest, options.at_most)
     sizes = listed(dict.fromkeys(times(layer.kernel) for layer in layers)) or "no convolutions"
     return CheckResult(ID, "pass", f"kernels: {sizes}", measured=largest, limit=options.at_most)
+
+
+def patches(subject: Subject, facts: Facts, options: Options) -> Iterator[Step]:
+    """Yield where patches of a size that is not allowed are laid out for learned weights: a convolution by hand."""
+    for step in facts.live_steps("unfold", "index"):
+        other = step.short == "unfold" and step.from_input and not all(map(options.allows, sides(step)))
+        if other and meets_weights(subject, facts, step):
+            yield step
+
+
+def sides(step: Step) -> tuple[int, ...]:
+    """Return the sides of the patches that a node lays out; the method does so along one axis."""
+    if step.kind == "index":
+        return integers(step.node.kwargs.get("size", step.node.args[2] if len(step.node.args) > 2 else None))
+    return integers(step.node.kwargs.get("kernel_size", step.node.args[1] if len(step.node.args) > 1 else None))
+
+
+def meets_weights(subject: Subject, facts: Facts, start: Step) -> bool:
+    """Tell whether what a node returns is moved at most before learned weights meet it."""
+    stack, seen = [start], {start.index}
+    while stack:
+        for reader in facts.readers.get(stack.pop().index, ()):
+            if reader.index in seen:
+                continue
+            seen.add(reader.index)
+            weights = [given for given in reader.operands if not given.from_input and given.size > 1]
+            if reader.kind in WEIGHS and any(subject.learned(facts, given) for given in weights):
+                return True
+            if reader.kind in MOVES:
+                stack.append(reader)
+    return False
+
+
+def doubt(step: Step, options: Options) -> Finding:
+    message = f"unfold lays patches of {times(sides(step))} beside each other for learned weights, {options.shown}"
+    why = "Weights for each position of a patch work as a kernel of its size does."
+    return Finding(ID, "warning", message, why, "Use nn.Conv2d with a kernel of an allowed size.", span_of(step))
 
 
 def finding(subject: Subject, layer: Convolution, options: Options) -> Finding:

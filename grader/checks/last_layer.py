@@ -102,7 +102,7 @@ def check(subject: Subject, options: Options) -> CheckResult:
 def behind_last_layer(subject: Subject, facts: Facts) -> tuple[list[Step], list[Step]]:
     """Return the nodes between the last layers with weights and the prediction, and these layers, each in order."""
     between, layers = set(), set()
-    stack = [writer for operand in facts.output[:1] for writer in operand.writers]
+    stack = list(facts.primary.writers) if facts.primary is not None else []
     while stack:
         index = stack.pop()
         step = facts.steps[index]

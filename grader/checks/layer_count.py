@@ -8,7 +8,7 @@ something, both in training. Other kinds are counted in both modes, which must a
 For `at_least`, only layers count without which the prediction would change, and that do not hand on what they are
 given, as a second ReLU behind the first one does. For `at_most`, one that has shown no effect may have one on other
 images: it leaves the rule undecided where it makes the difference. So does, for `at_least`, one that the weights that
-the model starts from shut off, as those of a narrow gate may do.
+the model starts from shut off, as those of a narrow gate may do, and one that rests late in a training.
 
 ## Options
 
@@ -82,9 +82,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from grader.checks._layers import Convolution, convolution, counted, is_activation, is_layer, lines
-from grader.checks._subject import MODES, Subject, span_of
+from grader.checks._subject import MODES, Replacement, Subject, span_of
 from grader.checks.batch_norm import uses_batch
-from grader.checks.dropout import acts
+from grader.checks.dropout import acts, drops_activations
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
 from grader.graph import Mode
@@ -154,7 +154,11 @@ COUNTABLE: dict[KindName, Countable] = {
         ("train",),
     ),
     "norm": Countable("normalisation", _kind("norm")),
-    "dropout": Countable("dropout", lambda subject, facts, step: step.kind == "dropout" and acts(step), ("train",)),
+    "dropout": Countable(
+        "dropout",
+        lambda subject, facts, step: step.kind == "dropout" and acts(step) and drops_activations(facts, step),
+        ("train",),
+    ),
     "max-pool": Countable(
         "max pooling", lambda subject, facts, step: step.kind == "max-pool" and not step.short.startswith("lp_pool")
     ),
@@ -173,7 +177,9 @@ def check(subject: Subject, options: Options) -> CheckResult:
     if options.at_least is not None and len(fewest) < options.at_least:
         shut = [step for mode in kind.modes if acting[mode] is fewest for step in asleep(subject, mode, given, fewest)]
         if len(fewest) + len(shut) >= options.at_least:
-            return unopened(kind, shut[0], len(fewest), options.at_least)
+            removed: dict[int, Replacement] = {shut[0].index: "zeros"}
+            opens = all(subject.experiments.opens(mode, removed) for mode in kind.modes if acting[mode] is fewest)
+            return unopened(kind, shut[0], opens, len(fewest), options.at_least)
         return too_few(subject, kind, given, fewest, options.at_least)
     if options.at_most is not None and len(most) > options.at_most:
         limit = f"at most {options.at_most:,} {_are(options.at_most)} allowed"
@@ -188,7 +194,9 @@ def live(subject: Subject, facts: Facts, kind: Countable) -> list[Step]:
     return [
         step
         for step in facts.steps
-        if step.index in facts.live and step.from_input and kind.is_one(subject, facts, step)
+        if step.index in facts.live
+        and (step.from_input or step.kind == "dropout")
+        and kind.is_one(subject, facts, step)
     ]
 
 
@@ -250,12 +258,14 @@ def undecided(kind: Countable, step: Step, count: int, most: int) -> CheckResult
     return CheckResult(ID, "error", f"can't be told: {message}", (warning,), count, most)
 
 
-def unopened(kind: Countable, step: Step, count: int, least: int) -> CheckResult:
+def unopened(kind: Countable, step: Step, opens: bool, count: int, least: int) -> CheckResult:
     message = f"{_one(kind)} of the {least:,} needed has no effect with the weights that the model starts from"
     why = "With others it would have one: what follows lets nothing through, as a ReLU does of negative numbers alone."
-    warning = Finding(
-        ID, "warning", message, why, "Give it more channels, or other weights to start from.", span_of(step)
-    )
+    fix = "Give it more channels, or other weights to start from."
+    if opens:
+        message = f"{_one(kind)} of the {least:,} needed has no effect in a large batch late in a training"
+        why, fix = "It has one on a few images before that.", "Let forward do the same for every batch."
+    warning = Finding(ID, "warning", message, why, fix, span_of(step))
     return CheckResult(ID, "error", f"can't be told: {message}", (warning,), count, least)
 
 

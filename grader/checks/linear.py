@@ -8,9 +8,10 @@ the input: products among weights (spectral normalisation) and among activations
 inside a squeeze-and-excitation block is still one.
 
 Convolutions with positions as their channels weigh these one by one, too: over a map that was flattened and spread
-again, or turned so that its rows are channels. Patches and pixels that were moved into channels are fine, as each
-position of the result still stands for a place. A normalisation with a weight for each position is a product like any
-other, where nothing bends what it returns before it is averaged.
+again, or turned so that its rows are channels. So does a kernel that sees most of the numbers that pooling left, laid
+along an axis; channel attention, with a few taps, is none. Patches and pixels that were moved into channels are fine,
+as each position of the result still stands for a place. A normalisation with a weight for each position is a product
+like any other, where nothing bends what it returns before it is averaged.
 
 Where activations meet more than four learned numbers each, outside of convolutions, these may work as a matrix whatever
 is made of them: a sum of exponentials is one of products, and so is a variance or an inverse. Then the rule is
@@ -75,6 +76,7 @@ class Net(nn.Module):
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Literal
@@ -87,6 +89,7 @@ from grader.checks._head import pooled_head
 from grader.checks._matrices import Meeting, matrices
 from grader.checks._places import placed
 from grader.checks._subject import MODES, Subject, span_of
+from grader.checks._summed import summed_axes
 from grader.facts import Facts, Step
 from grader.finding import CheckResult, Finding, Span
 from grader.graph import TensorInfo
@@ -192,6 +195,8 @@ def by_channels(dense: Dense, options: Options) -> str:
     """Return the 1×1 convolution in place of a layer on the channels of a map, or of a gate of one; '' for others."""
     step = dense.step
     images, weight = step.operand("input"), step.operand("weight")
+    if step.kind == "dense" and step.short != "linear" and step.makes_map:
+        return mixing_channels(step)
     if step.short != "linear" or images is None or weight is None or len(weight.shape) != 2:
         return ""
     outputs, inputs = weight.shape
@@ -202,6 +207,17 @@ def by_channels(dense: Dense, options: Options) -> str:
     if images.single and gates and options.pointwise != "forbid":
         return f"Keep the pooled map, (N, {inputs}, 1, 1), and use {convolution}."
     return ""
+
+
+def mixing_channels(step: Step) -> str:
+    """Return the 1×1 convolution in place of a product of a map's channels with a matrix; '' for others."""
+    images = next(operand for operand in step.operands if operand.from_input)
+    matrix = next((operand for operand in step.operands if not operand.from_input and len(operand.shape) == 2), None)
+    if matrix is None:
+        return ""
+    inputs = math.prod(matrix.shape[axis] for axis in summed_axes(step, matrix))
+    channels = math.prod(extent for axis, extent in enumerate(images.shape) if axis and axis not in images.axes)
+    return f"Use nn.Conv2d({inputs}, {matrix.size // inputs}, 1) on the map." if inputs == channels else ""
 
 
 def note(dense: Dense) -> Finding:

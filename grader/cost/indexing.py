@@ -21,7 +21,7 @@ def indexing(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dic
         return product_of([size + offset] * 2), 0
     if short == "unfold":
         return product_of([float(size), *numbers_in([args[2:3], kwargs.get("size", ())])]), 0
-    if short == "take_along_dim":
+    if short in ("take_along_dim", "gather"):
         return max(size, *map(size_of, tensors)), 0
     if short == "index_select" and len(tensors) > 1 and len(args) > 1 and isinstance(args[1], int):
         return size // max(tensors[0].shape[args[1]], 1) * size_of(tensors[1]), 0

@@ -11,7 +11,7 @@ from grader.cost.amounts import Bound, tensors_in
 from grader.cost.factories import factory
 from grader.cost.indexing import indexing
 from grader.cost.products import attention, conv, dense, matrices, recurrent
-from grader.cost.shapes import elementwise, expand, join, norm, pad, pool, reduce, resample, unfold
+from grader.cost.shapes import compare, elementwise, expand, join, norm, pad, pool, reduce, resample, unfold
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ BOUNDS: dict[str, Bound] = {
     "recurrent": recurrent,
     "reshape": reduce,
     "reduce": reduce,
+    "compare": compare,
     "weight": matrices,
     "index": indexing,
 }

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from grader.cost.amounts import broadcast, is_sequence, numbers_in, per_axis, product_of, size_of
 
+UNKNOWN = 1 << 62  # an extent that follows from numbers in a tensor
+
 
 def elementwise(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
     return broadcast(tensors), 0
@@ -32,7 +34,18 @@ def join(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[st
     return sum(map(size_of, tensors)), 0
 
 
+def compare(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
+    if short != "one_hot":
+        return broadcast(tensors), 0
+    classes = numbers_in([args[1:2], kwargs.get("num_classes", ())])
+    return size_of(tensors[0]) * (int(classes[0]) if classes and classes[0] > 0 else UNKNOWN), 0
+
+
 def reduce(short: str, tensors: list[Tensor], args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int]:
+    if short in ("quantile", "nanquantile"):
+        return math.prod(map(size_of, tensors)), 0
+    if short == "diff":
+        return sum(map(size_of, tensors)), 0
     return max(broadcast(tensors), *map(size_of, tensors), 1), 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,10 +12,10 @@ from grader import rows
 from grader.checks._subject import Replacement
 from grader.experiments.compare import all_identical, differ
 from grader.experiments.overrides import REPLACEMENTS, Override, likened, redrawn
-from grader.experiments.runs import BATCH, DRAWN, DRAWS, FINE, REACHED, SUBMITTED, Runs
+from grader.experiments.runs import BATCH, DRAWN, DRAWS, FINE, MOVED, REACHED, SUBMITTED, Runs
 from grader.facts import Facts
 from grader.graph import Mode
-from grader.replay import Replay
+from grader.replay import Replay, Values
 
 LARGE = 128  # images in a batch of a training
 LATE = 100_000  # batches that a counter has counted late in one
@@ -24,8 +25,12 @@ REDRAWS = 32  # masks that are tried of a dropout that drops next to nothing
 class Effects(Runs):
     """Experiments that change something and look at the prediction."""
 
-    def __init__(self, replay: Replay, facts: Mapping[Mode, Facts], samples: Tensor, seed: int) -> None:
+    def __init__(
+        self, replay: Replay, facts: Mapping[Mode, Facts], samples: Tensor, originals: Tensor, seed: int
+    ) -> None:
+        """Take `samples` that nobody could foresee, and `originals` of which none was changed."""
         super().__init__(replay, facts, samples, seed)
+        self.originals = originals
         self._plain_late: dict[tuple[Mode, int], Tensor | None] = {}
         self._shown: set[tuple[Mode, frozenset[tuple[int, Replacement]]]] = set()  # what mattered with drawn weights
         self._alike: dict[Mode, bool] = {}
@@ -34,6 +39,8 @@ class Effects(Runs):
         for mode, facts in self.facts.items():
             if facts.primary is None:
                 return "the model returns no tensor"
+            if not facts.primary.shape:
+                return "the model returns one number for all images"
             if all(self.baseline(mode, draw) is None for draw in DRAWS):
                 return "the output is not finite"
         return ""
@@ -60,7 +67,7 @@ class Effects(Runs):
         if self.replay.graph.custom_gradient:
             return True  # what it lets through is not known
         overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
-        for draw in (SUBMITTED, REACHED):
+        for draw in (SUBMITTED, *REACHED):
             before, after = self.baseline(mode, draw), self.run(mode, draw, overrides)
             if before is None or after is None or differ(before, after):
                 return True
@@ -80,7 +87,7 @@ class Effects(Runs):
             return True
         overrides = {index: REPLACEMENTS[how] for index, how in replaced.items()}
         told = False
-        for draw in (DRAWN, SUBMITTED, FINE):
+        for draw in (DRAWN, MOVED, FINE):
             before = self._late(mode, draw, {})
             after = self._late(mode, draw, overrides)
             if before is not None and after is not None:
@@ -99,16 +106,28 @@ class Effects(Runs):
         """Return the prediction for a batch of a training's size, with counters as they stand late in one."""
         if overrides or (mode, draw) not in self._plain_late:
             state = {key: tensor.clone() for key, tensor in self.state(draw).items()}
-            for info in self.replay.graph.of_role("buffer"):
-                if state[info.id].dtype in (torch.int32, torch.int64) and state[info.id].numel() == 1:
-                    state[info.id] = torch.full_like(state[info.id], LATE)
-            times = -(-LARGE // len(self.samples))
-            images = self.samples.repeat(times, 1, 1, 1)[:LARGE]
+            for key, step in self.counted.items():
+                state[key] = state[key] + LATE * step
+            times = -(-LARGE // len(self.originals))
+            images = self.originals.repeat(times, 1, 1, 1)[:LARGE]
             found = self.run(mode, draw, overrides, images.double() if draw == FINE else images, state=state)
             if overrides:
                 return found
             self._plain_late[mode, draw] = found
         return self._plain_late[mode, draw]
+
+    @cached_property
+    def counted(self) -> Values:
+        """What a batch of a training adds to tensors that are not learned, where that is the same for all images."""
+        start = self.state(SUBMITTED)
+        kept = [key for key, tensor in start.items() if key not in self.learned and tensor.dtype != torch.bool]
+        steps: list[Values] = []
+        for skip in (0, BATCH):
+            state = {key: tensor.clone() for key, tensor in start.items()}
+            self.run("train", SUBMITTED, {}, self.images(SUBMITTED, skip), state=state)
+            steps.append({key: state[key] - start[key] for key in kept if state[key].shape == start[key].shape})
+        one, other = steps
+        return {key: step for key, step in one.items() if bool(step.any()) and torch.equal(step, other.get(key, -step))}
 
     def mixes(self, mode: Mode) -> bool:
         return any(self._hears_others(mode, draw, row) for row in range(BATCH) for draw in (*DRAWS, FINE))

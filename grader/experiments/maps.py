@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +14,8 @@ from torch import Tensor
 from grader import ops
 from grader.checks._subject import Averaging, Edge, Layout
 from grader.experiments.compare import EFFECT, UNEVEN, differ, distance, uneven
-from grader.experiments.overrides import Override, end_changed, identity, kept_results, noted, swap
-from grader.experiments.runs import BATCH, DRAWN, DRAWS, POSITIVE, Runs
+from grader.experiments.overrides import Override, end_changed, identity, kept_results, noted, place_changed, swap
+from grader.experiments.runs import BATCH, COARSE, DRAWN, DRAWS, FINES, POSITIVE, Runs
 from grader.facts import Step
 from grader.graph import Mode, Symbol
 from grader.kinds import Kind
@@ -22,9 +24,24 @@ from grader.replay import Values
 SIZES = (1.0, 0.01)  # of a disturbance: a small one stays where a logarithm or a root is defined
 BYPASS = 0.01  # of what another image changes: what is left to a map beside a way round it
 PATCH = 1 / 3  # of a map: channels that follow the image in less of it, on average, stand for places
+PLACES = 64  # of a map that are changed, one after the other
+CLEAR = 0.5  # of them: so many that no other weights need to be tried
 HALF = (torch.float16, torch.bfloat16)
 
 SPREADING: frozenset[Kind] = frozenset(("norm", "batch-norm", "softmax"))  # kinds in which each number meets all others
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How far a prediction moves when the means of maps change, and when all but these does.
+
+    Up to `scale` the one is no effect, up to `most` the other.
+    """
+
+    by_mean: float
+    by_place: float
+    scale: float
+    most: float
 
 
 class Maps(Runs):
@@ -34,29 +51,55 @@ class Maps(Runs):
         used = False
         for draw in DRAWS:
             for size in SIZES:
-                before = self.baseline(mode, draw)
-                shifted = self.rerun(mode, draw, self.disturb(edges, draw, size, means=True))
-                shaken = self.rerun(mode, draw, self.disturb(edges, draw, size, means=False))
-                if before is None or shifted is None or shaken is None:
+                shown = self.shown(mode, edges, draw, size)
+                if shown is None:
                     continue
-                by_mean, by_place = distance(before, shifted), distance(before, shaken)
-                scale = EFFECT * float(before.abs().max())
-                used = used or by_mean > scale
-                most = self.uneven * max(by_mean, scale)
-                if by_place > most:
-                    return Averaging(False, used, self.culprits(mode, draw, size, edges, most))
+                if shown.by_place > shown.most:  # it may be rounding: of a mean next to zero a root makes much
+                    fine = self.shown(mode, edges, FINES[draw], size)
+                    if fine is None and self.baseline(mode, FINES[draw]) is not None:
+                        continue
+                    if fine is None or fine.by_place > fine.most:
+                        used = used or shown.by_mean > shown.scale
+                        return Averaging(False, used, self.culprits(mode, draw, size, edges, shown.most))
+                used = used or shown.by_mean > shown.scale
                 break
             if used and draw != DRAWN:
                 break
         return Averaging(used, used)
 
+    def shown(self, mode: Mode, edges: Sequence[Edge], draw: int, size: float) -> _Shown | None:
+        """Return what disturbances of maps do to a prediction; None where one of the runs fails."""
+        before = self.baseline(mode, draw)
+        shifted = self.rerun(mode, draw, self.disturb(edges, draw, size, means=True))
+        shaken = self.rerun(mode, draw, self.disturb(edges, draw, size, means=False))
+        if before is None or shifted is None or shaken is None:
+            return None
+        by_mean, scale = distance(before, shifted), EFFECT * float(before.abs().max())
+        return _Shown(by_mean, distance(before, shaken), scale, self.uneven * max(by_mean, scale))
+
     def flat(self, mode: Mode, edges: Sequence[Edge]) -> bool:
         for draw in DRAWS:
             values = {} if self.baseline(mode, draw) is None else self._values[mode, draw]
             kept = [(values[edge.operand.id], edge.operand.axes) for edge in edges if edge.operand.id in values]
-            if any(uneven(tensor, axes, 0.0) or not uneven(tensor, (0,), 0.0) for tensor, axes in kept):
+            if any(uneven(tensor, axes, BYPASS) or not uneven(tensor, (0,), 0.0) for tensor, axes in kept):
                 return False  # the same for every image is another fault
         return True
+
+    def heard(self, mode: Mode, edge: Edge) -> float:
+        generator = torch.Generator().manual_seed(self.seed)
+        extents = [edge.operand.shape[axis] for axis in edge.operand.axes]
+        picked = torch.randperm(math.prod(extents), generator=generator)[:PLACES]
+        share = 0.0
+        for draw in DRAWS:
+            before = self.baseline(mode, draw)
+            if before is None or share > CLEAR:
+                continue
+            overrides = [{edge.step.index: place_changed(edge, place, self.seed)} for place in picked.tolist()]
+            after = [self.rerun(mode, draw, override) for override in overrides]
+            changes = [distance(before, each) for each in after if each is not None]
+            squares = sum(change * change for change in changes)
+            share = max(share, sum(changes) ** 2 / (len(changes) * squares) if squares else 0.0)
+        return share
 
     def culprits(self, mode: Mode, draw: int, size: float, edges: Sequence[Edge], most: float) -> tuple[Edge, ...]:
         """Return the edges through which more than the means gets, each tried alone."""
@@ -83,7 +126,7 @@ class Maps(Runs):
         def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
             for edge in edges:
                 old = values[edge.operand.id]
-                generator = torch.Generator().manual_seed(self.seed + 13 * edge.operand.id + draw)
+                generator = torch.Generator().manual_seed(self.seed + 13 * edge.operand.id + COARSE.get(draw, draw))
                 new = _disturb(old, edge.operand.axes, generator, size, means)
                 if edge.step.wrote:
                     old.copy_(new)

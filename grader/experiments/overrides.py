@@ -16,6 +16,8 @@ from grader.facts import Step
 from grader.kinds import signature
 from grader.replay import Values, tensors_in
 
+LARGE = 3  # of the deviation of a map: a change that gets through a ReLU
+
 Override = Callable[[ops.Op, tuple[Any, ...], dict[str, Any], Values], Any]
 
 
@@ -71,6 +73,26 @@ def end_changed(edge: Edge, axis: int, last: bool, in_place: bool) -> Override:
         new = old.clone()
         new.narrow(axis, extent - width if last else 0, width).add_(float(old.double().std()) + 1)
         if in_place:
+            new = old.copy_(new)
+        return op.run(*swap(args, old, new), **swap(kwargs, old, new))
+
+    return override
+
+
+def place_changed(edge: Edge, place: int, seed: int) -> Override:
+    """Return what changes a map at one of its places, counted row by row, and by the same numbers at each."""
+
+    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
+        old, axes = values[edge.operand.id], edge.operand.axes
+        new = old.clone()
+        changed, rest = new, place
+        for axis in reversed(axes):
+            rest, along = divmod(rest, old.shape[axis])
+            changed = changed.narrow(axis, along, 1)
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randn(changed.shape, generator=generator, dtype=torch.float64)
+        changed.add_((LARGE * (float(old.double().std()) + 0.1) * drawn).to(old.dtype))
+        if edge.step.wrote:
             new = old.copy_(new)
         return op.run(*swap(args, old, new), **swap(kwargs, old, new))
 

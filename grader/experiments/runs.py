@@ -19,13 +19,19 @@ BATCH = 4
 DRAWS = (0, 1, 2)
 DRAWN, SUBMITTED, POSITIVE = DRAWS  # what the learned tensors are; images are real ones but for the last draw
 FINE = 3  # as DRAWN, in double precision: of an effect through several sigmoids in a row float32 shows nothing
-REACHED = 4  # as SUBMITTED, but for the numbers that a training moves: these are drawn
-MOVES = 8  # steps from numbers that get a gradient to those that get one after these have moved
+# As SUBMITTED, but for the numbers that a training moves: these are drawn, as are those that get a gradient then, in so
+# many steps. One step alone leaves a ReLU as it is that lets nothing through by chance, and moves what is before it.
+REACHED = {4: 8, **dict.fromkeys(range(6, 14), 1)}
+MOVED = 5  # as SUBMITTED, but for a small step away, as after a while of training
+FINES = {DRAWN: FINE, SUBMITTED: 14, POSITIVE: 15}  # the twin of each draw, in double precision
+COARSE = {fine: draw for draw, fine in FINES.items()}
+STEP = 0.3  # of how large the numbers of a tensor are; of one that starts at zero they become a third of that
 
 # Operators through which no gradient, or none that teaches, gets back.
 GRADIENT_STOPS = frozenset(
     "detach data requires_grad int long bool short byte char sign floor ceil round trunc heaviside argmax argmin "
-    "one_hot to type gt ge lt le eq ne greater less logical_not isnan".split()
+    "one_hot bucketize searchsorted argsort count_nonzero to type gt ge lt le eq ne greater less logical_not "
+    "isnan".split()
 )
 
 
@@ -73,7 +79,7 @@ class Runs:
         try:
             with torch.no_grad():
                 batch = self.images(draw) if images is None else images
-                found = prediction(self.replay.run(mode, batch, state, around, start))
+                found = prediction(self.replay.run(mode, batch, state, around, start), self.replay.classes)
         except ReplayError:
             return None
         if found is None or not bool(torch.isfinite(found).all()):
@@ -120,21 +126,23 @@ class Runs:
 
     def images(self, draw: int, skip: int = 0) -> Tensor:
         """Return a batch of images: real ones, as gates may open to these alone, or random ones."""
+        if draw in COARSE:
+            return self.images(COARSE[draw], skip).double()
         if draw != POSITIVE:
-            images = self.samples[skip : skip + BATCH].clone()  # forward may write into its input
-            return images.double() if draw == FINE else images
+            return self.samples[skip : skip + BATCH].clone()  # forward may write into its input
         generator = torch.Generator().manual_seed(self.seed + skip)
         return torch.randn((BATCH, *self.samples.shape[1:]), generator=generator)
 
     def state(self, draw: int) -> Values:
         """Return the tensors of the graph with the learned ones drawn at random."""
-        if draw == FINE and draw not in self._states:
-            self._states[draw] = {key: _fine(tensor) for key, tensor in self.state(DRAWN).items()}
+        if draw in COARSE and draw not in self._states:
+            self._states[draw] = {key: _fine(tensor) for key, tensor in self.state(COARSE[draw]).items()}
         if draw not in self._states:
             generator = torch.Generator().manual_seed(self.seed + 31 * draw + 1)
-            tensors = self.reached() if draw == REACHED else dict(self.replay.tensors)
-            for key in self.learned if draw not in (SUBMITTED, REACHED) else ():
-                tensors[key] = _random_like(tensors[key], generator, draw)
+            tensors = self.reached(draw) if draw in REACHED else dict(self.replay.tensors)
+            change = _moved if draw == MOVED else _random_like
+            for key in self.learned if draw not in (SUBMITTED, *REACHED) else ():
+                tensors[key] = change(tensors[key], generator, draw)
             self._states[draw] = tensors
             if draw != SUBMITTED:
                 self.settle(draw)
@@ -143,9 +151,7 @@ class Runs:
     def settle(self, draw: int) -> None:
         """Give batch normalisations the statistics that belong to the drawn weights: one plain run in training mode."""
         steps = self.facts["train"].steps
-        kept = {
-            step.index: step for step in steps if step.kind == "batch-norm" and step.operand("running_mean") is not None
-        }
+        kept = {step.index: step for step in steps if step.kind == "batch-norm" and step.argument("training")}
         state = self._states[draw]
 
         def measure(index: int) -> Override:
@@ -183,7 +189,7 @@ class Runs:
         wanted = [state[key].requires_grad_() for key in keys]
         try:
             with torch.enable_grad():
-                found = prediction(self.replay.run("train", self.images(DRAWN), state))
+                found = prediction(self.replay.run("train", self.images(DRAWN), state), self.replay.classes)
             if found is None or not found.requires_grad:
                 return {}
             generator = torch.Generator().manual_seed(self.seed)
@@ -193,18 +199,18 @@ class Runs:
             return None
         return {key: gradient for key, gradient in zip(keys, gradients, strict=True) if gradient is not None}
 
-    def reached(self) -> Values:
+    def reached(self, draw: int) -> Values:
         """Return the tensors of the graph, with those numbers drawn that a training gets to from the submitted ones."""
         tensors = dict(self.replay.tensors)
         moved = {key: torch.zeros_like(tensors[key], dtype=torch.bool) for key in self.learned}
-        for _ in range(MOVES):
+        for _ in range(REACHED[draw]):
             gradients = self.gradients({key: tensor.clone() for key, tensor in tensors.items()}, self.learned)
             known = {key: mask.clone() for key, mask in moved.items()}
             for key in self.learned if gradients is None else gradients:
                 moved[key] |= True if gradients is None else gradients[key] != 0
             if all(torch.equal(moved[key], known[key]) for key in moved):
                 break
-            generator = torch.Generator().manual_seed(self.seed)
+            generator = torch.Generator().manual_seed(self.seed + draw)
             for key in self.learned:
                 drawn = _random_like(tensors[key], generator, DRAWN)
                 tensors[key] = torch.where(moved[key], drawn, tensors[key])
@@ -228,6 +234,12 @@ def _random_like(tensor: Tensor, generator: torch.Generator, draw: int) -> Tenso
     else:
         drawn = drawn.sign() * (0.5 + torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype))
     return drawn.abs() if draw == POSITIVE else drawn
+
+
+def _moved(tensor: Tensor, generator: torch.Generator, draw: int) -> Tensor:
+    size = float(tensor.square().mean().sqrt()) if tensor.numel() else 0.0
+    step = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+    return tensor + STEP * (size or STEP) * step
 
 
 def _fine(tensor: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ class Bench:
             NoScores: it does not return one row of scores for each image.
             ReplayError: the graph does not run.
         """
-        found = prediction(self.replay.run(mode, images, state, around))
+        found = prediction(self.replay.run(mode, images, state, around), self.classes)
         expected = (len(images), self.classes)
         if found is None or found.shape != expected:
             shown = "no tensor" if found is None else f"of shape {tuple(found.shape)}"
