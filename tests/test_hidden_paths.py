@@ -278,3 +278,26 @@ def test_what_a_root_makes_of_the_rounding_of_a_mean_is_not_held_against_it() ->
     request = CheckRequest("global-average-pool")
     found = {graded(POWERS, request, probe=Probe(seed, (4, 36))).results[0].status for seed in (106, 114, 128)}
     assert found == {"pass"}
+
+
+MIXTURE = (
+    HEADER
+    + """class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 16, 3, 2), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.1))
+        self.heads, self.gate = nn.Conv2d(16, 30, 3), nn.Conv2d(16, 3, 1)
+
+    def forward(self, x):
+        x = self.body(x)
+        gate = F.softmax(F.adaptive_avg_pool2d(self.gate(x), 1).flatten(1), dim=1)
+        heads = F.adaptive_avg_pool2d(self.heads(x), 1).view(-1, 3, 10)
+        return torch.bmm(gate.unsqueeze(1), heads).squeeze(1)
+"""
+)
+
+
+def test_gates_that_the_weights_of_one_draw_shut_for_all_images_are_no_weights() -> None:
+    request = CheckRequest("linear")
+    found = {graded(MIXTURE, request, probe=Probe(seed, (4, 36))).results[0].status for seed in (2, 10, 11, 16, 21)}
+    assert found == {"pass"}

@@ -12,13 +12,14 @@ from grader import ops
 from grader.checks._subject import Route
 from grader.experiments.compare import ROUNDING, UNEVEN, distance, uneven
 from grader.experiments.overrides import Override, likened, noted, ones, scale_alone, stilled, swap
-from grader.experiments.runs import BATCH, DRAWN, DRAWS, Runs
+from grader.experiments.runs import BATCH, DRAWN, DRAWS, MOVED, Runs
 from grader.graph import Mode
 from grader.leaves import scattered
 from grader.replay import Values
 
 PICKS = 8  # numbers that stand for all that a node draws, each in a run of its own
 STEADY = 0.01  # of what weights differ by: what an image may change of them
+STEADY_IN = (DRAWN, MOVED)  # a gate may be shut for all images by the weights of one draw
 STRAIGHT = 0.05  # of what an activation returns: a smaller part bends nothing
 
 
@@ -31,9 +32,12 @@ class Weights(Runs):
         return any(uneven(tensor, axes) for tensor in found)
 
     def steady(self, mode: Mode, index: int, operand: int, axes: Sequence[int]) -> bool:
+        return all(self._steady(mode, draw, index, operand, axes) for draw in STEADY_IN)
+
+    def _steady(self, mode: Mode, draw: int, index: int, operand: int, axes: Sequence[int]) -> bool:
         found: list[Tensor] = []
         for skip in (0, BATCH):
-            self.run(mode, DRAWN, {index: noted(operand, found)}, self.images(DRAWN, skip))
+            self.run(mode, draw, {index: noted(operand, found)}, self.images(draw, skip))
         inside = [axis for axis in axes if found and axis < found[0].dim()]
         if len(found) < len((0, BATCH)) or not inside or not found[0].numel():
             return False
