@@ -20,14 +20,17 @@ def distance(one: Tensor, other: Tensor) -> float:
     )
 
 
-def differ(one: Tensor, other: Tensor) -> bool:
-    """Tell whether predictions differ: a number that is added to all scores of an image changes nothing."""
+def differ(one: Tensor, other: Tensor, effect: float = EFFECT) -> bool:
+    """Tell whether predictions differ: a number that is added to all scores of an image changes nothing.
+
+    `effect` is how much of the spread between images counts; a dropout spreads them, too.
+    """
     if not one.numel():
         return False
     rounding = 16 * torch.finfo(one.dtype).eps * float(one.abs().max()) if one.is_floating_point() else 0.0
     one, other = _centred(one), _centred(other)
     spread = float((one - one.mean(0, keepdim=True)).abs().max())
-    return distance(one, other) > max(EFFECT * spread, rounding, 1e-12)
+    return distance(one, other) > max(effect * spread, rounding, 1e-12)
 
 
 def _centred(scores: Tensor) -> Tensor:

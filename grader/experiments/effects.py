@@ -159,16 +159,17 @@ class Effects(Runs):
         changed = False
         for draw in DRAWS:
             before = self.baseline(mode, draw)
-            if before is not None and self.is_certain(mode) and differ(before, before.flip(0)):
-                return True
-            after = self.baseline(mode, draw, BATCH)
-            if before is not None and after is not None:
-                changed = changed or not torch.equal(before, after)
-                if differ(before, after):
-                    return True
+            if before is None:
+                continue
+            turned = before.flip(0) if self.is_certain(mode) else None
+            for other in (turned, self.baseline(mode, draw, BATCH)):
+                if other is not None:
+                    changed = changed or not torch.equal(before, other)
+                    if differ(before, other):
+                        return True
         before, after = self.baseline(mode, FINE), self.baseline(mode, FINE, BATCH)
         # What float32 shows at all may be rounding: it is none if it is as large where rounding is far smaller.
-        return changed and before is not None and after is not None and differ(before, after)
+        return changed and before is not None and after is not None and differ(before, after, effect=0.0)
 
     def followers(self, mode: Mode) -> frozenset[int]:
         """Return the indexes of the nodes whose results change with the image; to be given it is not enough."""
