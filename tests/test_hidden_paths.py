@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -303,26 +304,12 @@ def test_gates_that_the_weights_of_one_draw_shut_for_all_images_are_no_weights()
     assert found == {"pass"}
 
 
-FADING = (
-    HEADER
-    + """class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(8 if depth else 1, 8, 3, padding=1) for depth in range(6))
-        self.drop = nn.Dropout(0.05)
-        self.head = nn.Conv2d(8, 10, 1)
-
-    def forward(self, x):
-        x = F.avg_pool2d(x, 2)
-        for conv in self.convs:
-            x = conv(x).sigmoid()
-        return F.log_softmax(self.head(self.drop(x)).mean((2, 3)), dim=1)
-"""
-)
+FADING = Path(__file__).parents[1] / "benchmarks" / "hopeless" / "dying_gradient.py"
 
 
 def test_a_dropout_does_not_drown_what_little_of_the_image_is_left() -> None:
     found = {
-        graded(FADING, CheckRequest("output"), probe=Probe(seed, (4, 36))).results[0].status for seed in (23, 298, 311)
+        graded(FADING.read_text(), CheckRequest("output"), probe=Probe(seed, (4, 36))).results[0].status
+        for seed in (23, 298, 311)
     }
     assert found == {"pass"}

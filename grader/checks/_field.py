@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from grader.checks._boxes import Back, Box, Lost
 from grader.checks._moves import MOVES
@@ -84,13 +85,11 @@ def _back(facts: Facts, step: Step, operand: Operand, key: int, box: Box) -> Box
     """Return the box of an operand behind a box of the result that has this id."""
     outputs = step.node.outputs
     place = outputs.index(key) if key in outputs else 0
-    through = BACK.get(step.kind)
+    through = partial(convolved, facts) if step.kind == "conv" else BACK.get(step.kind)
     if through is None or place >= len(step.shapes) or max(box.axes) >= len(step.shapes[place]):
         return Lost()
     if key not in outputs and outputs:  # it wrote into the memory of the tensor, and returned another view of that
         extents = tuple(step.shapes[place][axis] for axis in box.axes)
         if extents != box.extents or any(_is_turned(facts, view) for view in (outputs[place], key)):
             return Lost()
-    if step.kind == "conv":
-        return convolved(step, operand, step.shapes[place], box, facts)
     return through(step, operand, step.shapes[place], box)

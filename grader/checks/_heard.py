@@ -50,9 +50,9 @@ def _chosen_from(facts: Facts, last: Operand) -> Iterator[Edge]:
             seen.add(index)
             chooses = chooses or step.kind in CHOOSES or any(_by_place(step))
             for operand in (given for given in step.operands if given.from_input and given.axes):
-                if all(_passes(facts.steps[writer]) for writer in operand.writers):
+                if operand.writers and all(_passes(facts.steps[writer]) for writer in operand.writers):
                     stack.append(operand)
-                if not operand.writers or not all(_passes(facts.steps[writer]) for writer in operand.writers):
+                else:
                     found[operand.id] = Edge(step, operand)
     if chooses:
         yield from found.values()

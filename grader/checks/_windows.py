@@ -52,14 +52,14 @@ def window(kernel: int, stride: int, padding: int, dilation: int, extent: int, m
     return Window(stride, taps[0] * dilation - padding, taps[-1] * dilation - padding) if taps else None
 
 
-def convolved(step: Step, operand: Operand, shape: Shape, box: Box, facts: Facts | None = None) -> Box | Lost | None:
-    """With `facts`, taps that meet nothing but what a node before it pads with are left out, as those of its own."""
+def convolved(facts: Facts, step: Step, operand: Operand, shape: Shape, box: Box) -> Box | Lost | None:
+    """Taps that meet nothing but padding are left out, its own and that of a node before it."""
     layer = convolution(step)
     if layer is None or operand.id != layer.images.id:
         return LOST  # an activation as a kernel
     if layer.transposed:
         return _transposed(layer, shape, box)
-    inner = layer if facts is None else unpadded(facts, layer)
+    inner = unpadded(facts, layer)
     columns = (inner.kernel, inner.stride, inner.padding, inner.dilation, inner.extents, inner.made)
     windows = [window(*row) for row in zip(*columns, strict=True)]
     before = map(operator.sub, inner.padding, layer.padding)
@@ -202,7 +202,6 @@ def resampled(step: Step, operand: Operand, shape: Shape, box: Box) -> Box | Los
 
 
 WINDOWS: dict[Kind, Back] = {
-    "conv": convolved,
     "avg-pool": pooled,
     "max-pool": pooled,
     "pad": padded,

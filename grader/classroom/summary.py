@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from grader.classroom.gradebook import Change, Comparison
 from grader.classroom.mates import with_mates
@@ -33,8 +33,16 @@ def summary(report: ClassReport, width: int = 100, strays: Sequence[str] = ()) -
         _headline(report),
         _rules(report),
         _listed("Could not be graded", _troubled(report), width),
-        _listed("Have a result from before: they were to be graded again, and were not yet", _earlier(report), width),
-        _listed("Have points without training, which is to come, or was kept from ending", _untrained(report), width),
+        _listed(
+            "Have a result from before: they were to be graded again, and were not yet",
+            _who(report, lambda grade: grade.earlier),
+            width,
+        ),
+        _listed(
+            "Have points without training, which is to come, or was kept from ending",
+            _who(report, lambda grade: grade.untrained),
+            width,
+        ),
         _listed("Lost points by the time of a file, which copying may change", _late_by_file(report), width),
         _listed("Late by the platform's word, which costs nothing", _late_untimed(report), width),
         _untimed(report, width),
@@ -100,8 +108,7 @@ def _late_by_file(report: ClassReport) -> Iterator[str]:
 def _late_untimed(report: ClassReport) -> Iterator[str]:
     """Yield who is late, nobody knows by how much, where that would cost points."""
     if report.late.per_day:
-        names = _names(report)
-        yield from (names[grade.student.id] for grade in report.grades if grade.late and not grade.late_seconds)
+        yield from _who(report, lambda grade: bool(grade.late) and not grade.late_seconds)
 
 
 def _untimed(report: ClassReport, width: int) -> str:
@@ -134,9 +141,9 @@ def _starter(report: ClassReport, width: int) -> str:
     return textwrap.fill(shortened(visible(words), LENGTH), max(20, width)) + "\n"
 
 
-def _earlier(report: ClassReport) -> Iterator[str]:
+def _who(report: ClassReport, is_one: Callable[[Grade], bool]) -> Iterator[str]:
     names = _names(report)
-    yield from (names[grade.student.id] for grade in report.grades if grade.earlier)
+    yield from (names[grade.student.id] for grade in report.grades if is_one(grade))
 
 
 def _unmatched(report: ClassReport) -> Iterator[str]:
@@ -144,11 +151,6 @@ def _unmatched(report: ClassReport) -> Iterator[str]:
     often = Counter(item.reason for item in report.unmatched)
     for item in sorted(report.unmatched, key=lambda item: often[item.reason]):
         yield f"{item.path}: {item.reason}"
-
-
-def _untrained(report: ClassReport) -> Iterator[str]:
-    names = _names(report)
-    yield from (names[grade.student.id] for grade in report.grades if grade.untrained)
 
 
 def _aliases(report: ClassReport, *, joined: bool) -> Iterator[str]:

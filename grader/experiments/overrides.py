@@ -60,18 +60,16 @@ def likened(index: int, like: Callable[[Tensor, Tensor], bool], told: dict[int, 
     return override
 
 
-def end_changed(edge: Edge, axis: int, last: bool, in_place: bool) -> Override:
-    """Return what changes a quarter of a map, at the beginning or at the end of an axis.
+def map_changed(edge: Edge, change: Callable[[Tensor], None], in_place: bool) -> Override:
+    """Return what gives a node a copy of a map on which `change` has worked.
 
     In place, a view of the map stays one: what is written into either is seen in both.
     """
 
     def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
         old = values[edge.operand.id]
-        extent = old.shape[axis]
-        width = max(extent // 4, 1)
         new = old.clone()
-        new.narrow(axis, extent - width if last else 0, width).add_(float(old.double().std()) + 1)
+        change(new)
         if in_place:
             new = old.copy_(new)
         return op.run(*swap(args, old, new), **swap(kwargs, old, new))
@@ -79,24 +77,30 @@ def end_changed(edge: Edge, axis: int, last: bool, in_place: bool) -> Override:
     return override
 
 
+def end_changed(edge: Edge, axis: int, last: bool, in_place: bool) -> Override:
+    """Return what changes a quarter of a map, at the beginning or at the end of an axis; see `map_changed`."""
+
+    def change(images: Tensor) -> None:
+        extent = images.shape[axis]
+        width = max(extent // 4, 1)
+        images.narrow(axis, extent - width if last else 0, width).add_(float(images.double().std()) + 1)
+
+    return map_changed(edge, change, in_place)
+
+
 def place_changed(edge: Edge, place: int, seed: int) -> Override:
     """Return what changes a map at one of its places, counted row by row, and by the same numbers at each."""
 
-    def override(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:
-        old, axes = values[edge.operand.id], edge.operand.axes
-        new = old.clone()
-        changed, rest = new, place
-        for axis in reversed(axes):
-            rest, along = divmod(rest, old.shape[axis])
-            changed = changed.narrow(axis, along, 1)
+    def change(images: Tensor) -> None:
+        part, rest = images, place
+        for axis in reversed(edge.operand.axes):
+            rest, along = divmod(rest, images.shape[axis])
+            part = part.narrow(axis, along, 1)
         generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randn(changed.shape, generator=generator, dtype=torch.float64)
-        changed.add_((LARGE * (float(old.double().std()) + 0.1) * drawn).to(old.dtype))
-        if edge.step.wrote:
-            new = old.copy_(new)
-        return op.run(*swap(args, old, new), **swap(kwargs, old, new))
+        drawn = torch.randn(part.shape, generator=generator, dtype=torch.float64)
+        part.add_((LARGE * (float(images.double().std()) + 0.1) * drawn).to(images.dtype))
 
-    return override
+    return map_changed(edge, change, edge.step.wrote)
 
 
 def identity(op: ops.Op, args: tuple[Any, ...], kwargs: dict[str, Any], values: Values) -> Any:

@@ -96,15 +96,14 @@ class Callees:
     def run_by(self, call: ast.Call) -> Iterator[tuple[Function, dict[str, ast.expr]]]:
         """Yield the functions, methods and constructors of this file that a call may run, with what these are given."""
         function = call.func
-        keywords = {item.arg: item.value for item in call.keywords if item.arg}
         own = self.function_of(function)
         if own is not None:
-            yield own, {**dict(zip(parameters_of(own), call.args, strict=False)), **keywords}
+            yield own, given_to(parameters_of(own), call.args, call)
         elif isinstance(function, ast.Name) and function.id in self.constructors:
             node = self.constructors[function.id]
             own_name, *names = parameters_of(node) or [""]
-            kept = ast.Call(ast.Name("list"), [*call.args, *keywords.values()], [])
-            yield node, {f"{own_name}.": kept, **dict(zip(names, call.args, strict=False)), **keywords}
+            kept = ast.Call(ast.Name("list"), [*call.args, *(item.value for item in call.keywords if item.arg)], [])
+            yield node, {f"{own_name}.": kept, **given_to(names, call.args, call)}
         elif isinstance(function, ast.Subscript):  # `INITS["kaiming"](net)`
             table = self.values.get(root_of(function))
             for item in getattr(table, "elts", getattr(table, "values", ())):
@@ -114,7 +113,12 @@ class Callees:
             for node in self.methods.get(function.attr, ()) if root_of(function) not in self.imports else ():
                 static = any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in node.decorator_list)
                 values = call.args if static else [function.value, *call.args]
-                yield node, {**dict(zip(parameters_of(node), values, strict=False)), **keywords}
+                yield node, given_to(parameters_of(node), values, call)
+
+
+def given_to(names: list[str], values: list[ast.expr], call: ast.Call) -> dict[str, ast.expr]:
+    """Return what parameters of these names are given by position, and all that a call gives by name."""
+    return {**dict(zip(names, values, strict=False)), **{item.arg: item.value for item in call.keywords if item.arg}}
 
 
 def parameters_of(node: Function) -> list[str]:

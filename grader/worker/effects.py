@@ -6,7 +6,7 @@ import ast
 import itertools
 from collections.abc import Callable, Container
 
-from grader.worker.callees import Callees, parameters_of
+from grader.worker.callees import Callees, given_to, parameters_of
 from grader.worker.expressions import (
     PROGRAM,
     Function,
@@ -139,8 +139,7 @@ class Effects(Callees):
             return set()
         effects, node = known
         names = effects._changed_in(node)
-        given = dict(zip(parameters_of(node), call.args, strict=False))
-        given |= {item.arg: item.value for item in call.keywords if item.arg}
+        given = given_to(parameters_of(node), call.args, call)
         return set().union(*(touched(item) for name, item in given.items() if name in names))
 
     def _changed_by_handed(self, call: ast.Call) -> set[str]:
